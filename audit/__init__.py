@@ -1,0 +1,1 @@
+"""Append-only events: the lowest layer, which knows none of the others."""

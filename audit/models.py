@@ -1,0 +1,68 @@
+"""The audit event and the one way to append it."""
+
+from typing import Any, Self
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Reading events."""
+
+    def about(self, subject: str) -> Self:
+        """Events about one thing, oldest first."""
+        return self.filter(subject=subject).order_by("id")
+
+
+class AuditEvent(models.Model):
+    """One thing that happened, said once and never changed.
+
+    Rows are only ever inserted: a database trigger refuses updates and deletions. The event is
+    written in the transaction of the change that it tells of, so neither exists without the other.
+    Actor and subject are text, because the people and things named may one day be gone.
+    """
+
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    kind = models.CharField(max_length=64)
+    """What happened, as `subject:aspect:change`, such as `grant:phase:active`."""
+    actor = models.CharField(max_length=150)
+    """A person's user name, or `system:worker`, `system:sweeper`, `system:setup`."""
+    subject = models.CharField(max_length=128)
+    """What it happened to, as `kind:id`, such as `grant:k3v9m2x7q4ab`."""
+    sentence = models.CharField(max_length=500)
+    """The event in words, for a person who reads the timeline."""
+    reason = models.TextField(blank=True)
+    data = models.JSONField(default=dict)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["subject", "id"], name="audit_subject"),
+            models.Index(fields=["kind", "id"], name="audit_kind"),
+            models.Index(fields=["actor", "id"], name="audit_actor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
+
+
+def append(
+    *,
+    kind: str,
+    actor: str,
+    subject: str,
+    sentence: str,
+    reason: str = "",
+    data: dict[str, Any] | None = None,
+) -> AuditEvent:
+    """Append one event. Call it inside the transaction of the change that it tells of."""
+    return AuditEvent.objects.create(
+        kind=kind,
+        actor=actor,
+        subject=subject,
+        sentence=sentence[:500],
+        reason=reason,
+        data=data or {},
+    )
