@@ -1,0 +1,396 @@
+"""Who and where: people, AWS accounts, account pairs, access profiles, offers, IAM identities."""
+
+import secrets
+from datetime import timedelta
+from typing import ClassVar, Self
+
+from django.contrib.auth.models import AbstractUser, Group, UserManager
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Lower, Now
+from django.urls import reverse
+
+from accounts.aws_names import (
+    STS_REGION,
+    Partition,
+    Tone,
+    validate_account_id,
+    validate_group_name,
+    validate_one_line,
+    validate_policy_arn,
+    validate_profile_role_name,
+    validate_role_arn,
+    validate_user_name,
+)
+
+SHORTEST_GRANT = timedelta(minutes=5)
+LONGEST_GRANT = timedelta(days=7)
+SHORTEST_SESSION = timedelta(hours=1)
+LONGEST_SESSION = timedelta(hours=12)
+"""AWS's own bounds of MaxSessionDuration [AWS-FACTS 3.1]."""
+
+
+class PortalUserManager(UserManager["User"]):
+    """Makes people; somebody made by `createsuperuser` is an admin."""
+
+    def create_superuser(
+        self, username: str, email: str | None = None, password: str | None = None, **extra: object
+    ) -> "User":
+        """Create an admin who may also open Django's admin site."""
+        extra.setdefault("role", User.Role.ADMIN)
+        return super().create_superuser(username, email, password, **extra)
+
+
+class User(AbstractUser):
+    """A person who signs in to the portal. Which IAM user they are stands in `IamIdentity`."""
+
+    class Role(models.TextChoices):
+        """What a person may do beyond asking for access. Approving is a matter of each offer."""
+
+        MEMBER = "member", "Member"
+        ADMIN = "admin", "Admin"
+        AUDITOR = "auditor", "Auditor"
+
+    role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
+
+    objects: ClassVar[PortalUserManager] = PortalUserManager()
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(role__in=["member", "admin", "auditor"]), name="user_role_is_known"
+            ),
+            models.UniqueConstraint(
+                Lower("username"),
+                name="user_username_unique",
+                violation_error_message="Somebody has this user name already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """How pages name this person."""
+        return self.get_full_name() or self.username
+
+    @property
+    def is_portal_admin(self) -> bool:
+        """Whether they register accounts and may revoke anything."""
+        return self.is_active and self.role == self.Role.ADMIN
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether they read everything: admins and auditors."""
+        return self.is_active and self.role in {self.Role.ADMIN, self.Role.AUDITOR}
+
+
+def new_external_id() -> str:
+    """128 random bits: AWS asks the service to make it, one for each customer [AWS-FACTS 4.19]."""
+    return f"sallyport-{secrets.token_hex(16)}"
+
+
+class AwsAccount(models.Model):
+    """An AWS account that takes part as source, as target, or as both."""
+
+    account_id = models.CharField(
+        "account id", max_length=12, unique=True, validators=[validate_account_id]
+    )
+    name = models.CharField(max_length=50, validators=[validate_one_line])
+    partition = models.CharField(max_length=10, choices=Partition, default=Partition.AWS)
+    provisioner_role_arn = models.CharField(
+        "provisioner role", max_length=640, validators=[validate_role_arn]
+    )
+    boundary_arn = models.CharField(
+        "boundary policy", max_length=640, validators=[validate_policy_arn]
+    )
+    external_id = models.CharField(
+        "external id", max_length=64, unique=True, default=new_external_id, editable=False
+    )
+    group_policies = models.JSONField(default=list)
+    """AWS managed policies that this account's switch groups also carry, by name."""
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="account_name_unique",
+                violation_error_message="Another account has this name already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(account_id__regex=r"^[0-9]{12}$"), name="account_id_is_12_digits"
+            ),
+            models.CheckConstraint(
+                condition=Q(partition__in=list(STS_REGION)), name="account_partition_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.account_id})"
+
+    def get_absolute_url(self) -> str:
+        """The account's page."""
+        return reverse("accounts:account", args=[self.account_id])
+
+    @property
+    def region(self) -> str:
+        """The region whose STS endpoint is used for this account."""
+        return STS_REGION[self.partition]
+
+    @property
+    def subject(self) -> str:
+        """The account in audit events."""
+        return f"account:{self.account_id}"
+
+
+class ConnectionCheck(models.Model):
+    """One run of *Check connection*: asked for by a person or the sweeper, done by a worker."""
+
+    account = models.ForeignKey(AwsAccount, on_delete=models.CASCADE, related_name="checks")
+    asked_by = models.CharField(max_length=150)
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    findings = models.JSONField(default=list)
+    """Findings in order: key, title, ok (true, false, or null for not tried), detail, mend."""
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"check {self.pk} of {self.account_id}"
+
+    @property
+    def passed(self) -> bool:
+        """Whether the check has run and every finding is good."""
+        return self.finished_at is not None and all(one["ok"] for one in self.findings)
+
+
+class AccountPair(models.Model):
+    """Source and target: people whose IAM users live in the one may be let into the other."""
+
+    source = models.ForeignKey(AwsAccount, on_delete=models.PROTECT, related_name="pairs_from")
+    target = models.ForeignKey(AwsAccount, on_delete=models.PROTECT, related_name="pairs_to")
+    switch_group = models.CharField(max_length=100, validators=[validate_group_name])
+    """Name of the IAM group in the source account. Pairs of one source may share a group,
+    because a user can be in only ten [AWS-FACTS 3.3]."""
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["source__name", "target__name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source", "target"],
+                name="pair_is_unique",
+                violation_error_message="These two accounts are a pair already.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(source=F("target")),
+                name="pair_source_is_not_target",
+                violation_error_message="Source and target must be two accounts.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source.name} → {self.target.name}"
+
+    @property
+    def subject(self) -> str:
+        """The pair in audit events."""
+        return f"pair:{self.pk}"
+
+    def group_targets(self) -> list[str]:
+        """Account ids of all pairs that share this pair's switch group, sorted."""
+        shared = AccountPair.objects.filter(source=self.source, switch_group=self.switch_group)
+        return sorted(shared.values_list("target__account_id", flat=True))
+
+
+class AccessProfile(models.Model):
+    """A set of permissions that can be offered, in versions that never change."""
+
+    name = models.CharField(max_length=60, validators=[validate_one_line])
+    description = models.CharField(max_length=300, blank=True, validators=[validate_one_line])
+    tone = models.CharField("colour", max_length=6, choices=Tone, default=Tone.GREEN)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="profile_name_unique",
+                violation_error_message="Another profile has this name already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(tone__in=["F2B0A9", "FBBF93", "FAD791", "B7CA9D", "99BCE3"]),
+                name="profile_tone_is_of_the_palette",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def current(self) -> "ProfileVersion":
+        """The version that new requests are made with."""
+        return self.versions.latest("number")
+
+    @property
+    def subject(self) -> str:
+        """The profile in audit events."""
+        return f"profile:{self.pk}"
+
+
+class ProfileVersion(models.Model):
+    """One immutable version of a profile; requests and grants pin it.
+
+    A database trigger refuses updates and deletions, so that what an approver saw stays what is
+    provisioned, whatever an admin edits meanwhile.
+    """
+
+    profile = models.ForeignKey(AccessProfile, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    role_name = models.CharField(max_length=32, validators=[validate_profile_role_name])
+    managed_policies = models.JSONField(default=list)
+    """Names of AWS managed policies, with path and without partition, such as ReadOnlyAccess."""
+    inline_policy = models.JSONField(null=True)
+    session_duration = models.DurationField(default=SHORTEST_SESSION)
+    require_mfa = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_by = models.CharField(max_length=150)
+
+    class Meta:
+        ordering = ["profile", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["profile", "number"], name="profile_version_unique"),
+            models.CheckConstraint(
+                condition=Q(session_duration__gte=SHORTEST_SESSION)
+                & Q(session_duration__lte=LONGEST_SESSION),
+                name="profile_session_within_aws_bounds",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile.name} v{self.number}"
+
+
+class OfferQuerySet(models.QuerySet["Offer"]):
+    """Which offers concern a person."""
+
+    def with_accounts(self) -> Self:
+        """Fetch what every page names: both accounts and the profile."""
+        return self.select_related("pair__source", "pair__target", "profile")
+
+    def open_to(self, person: User) -> Self:
+        """Active offers that a person may ask for."""
+        return self.filter(
+            self._named(Offer.eligible_users, Offer.eligible_groups, person), is_active=True
+        )
+
+    def decided_by(self, person: User) -> Self:
+        """Offers whose requests a person may decide on (their own excepted, see authz)."""
+        return self.filter(self._named(Offer.approver_users, Offer.approver_groups, person))
+
+    @staticmethod
+    def _named(users: object, groups: object, person: User) -> Q:
+        by_name = users.through.objects.filter(offer=OuterRef("pk"), user=person)  # type: ignore[attr-defined]
+        by_group = groups.through.objects.filter(offer=OuterRef("pk"), group__user=person)  # type: ignore[attr-defined]
+        return Q(Exists(by_name)) | Q(Exists(by_group))
+
+
+class Offer(models.Model):
+    """A profile on a pair: who may ask, who approves, for how long at most."""
+
+    pair = models.ForeignKey(AccountPair, on_delete=models.PROTECT, related_name="offers")
+    profile = models.ForeignKey(AccessProfile, on_delete=models.PROTECT, related_name="offers")
+    max_duration = models.DurationField("longest duration", default=timedelta(hours=4))
+    eligible_users = models.ManyToManyField(User, related_name="+", blank=True)
+    eligible_groups = models.ManyToManyField(Group, related_name="+", blank=True)
+    approver_users = models.ManyToManyField(User, related_name="+", blank=True)
+    approver_groups = models.ManyToManyField(Group, related_name="+", blank=True)
+    is_active = models.BooleanField("open for requests", default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = OfferQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pair__target__name", "profile__name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pair", "profile"],
+                name="offer_is_unique",
+                violation_error_message="This profile is offered on this pair already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_duration__gte=SHORTEST_GRANT) & Q(max_duration__lte=LONGEST_GRANT),
+                name="offer_duration_within_bounds",
+                violation_error_message="The longest duration is between 5 minutes and 7 days.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile.name} on {self.pair}"
+
+    @property
+    def subject(self) -> str:
+        """The offer in audit events."""
+        return f"offer:{self.pk}"
+
+    def approvers(self) -> models.QuerySet[User]:
+        """Everybody who could decide on a request for this offer, by name."""
+        named = Q(pk__in=self.approver_users.values("pk"))
+        grouped = Q(groups__in=self.approver_groups.values("pk"))
+        return User.objects.filter(named | grouped, is_active=True).distinct().order_by("username")
+
+
+class IamIdentity(models.Model):
+    """Which IAM user a person is in a source account.
+
+    `unique_id` is AWS's own id of that user. Grants are bound to it: a user who was deleted and
+    made again under the same name is somebody else [AWS-FACTS 4.3].
+    """
+
+    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="identities")
+    account = models.ForeignKey(AwsAccount, on_delete=models.PROTECT, related_name="identities")
+    user_name = models.CharField("IAM user", max_length=64, validators=[validate_user_name])
+    arn = models.CharField(max_length=640, blank=True, editable=False)
+    unique_id = models.CharField(max_length=128, blank=True, editable=False)
+    verified_at = models.DateTimeField(null=True, editable=False)
+    """When a worker last read this user from AWS; null until it has been found there."""
+    next_check_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
+    """When a worker should look next; null when there is nothing to look for."""
+    last_error = models.TextField(blank=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["account__name", "user_name"]
+        verbose_name = "IAM identity"
+        verbose_name_plural = "IAM identities"
+        constraints = [
+            models.UniqueConstraint(
+                "account",
+                Lower("user_name"),
+                name="identity_iam_user_unique",
+                violation_error_message="Somebody else is this IAM user already.",
+            ),
+            models.UniqueConstraint(
+                fields=["person", "account"],
+                name="identity_person_unique",
+                violation_error_message="This person has an IAM user in this account already.",
+            ),
+            models.CheckConstraint(
+                condition=Q(verified_at__isnull=True) | (~Q(arn="") & ~Q(unique_id="")),
+                name="identity_verified_has_unique_id",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_name} in {self.account.name}"
+
+    @property
+    def subject(self) -> str:
+        """The identity in audit events."""
+        return f"identity:{self.pk}"

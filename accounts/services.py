@@ -1,0 +1,219 @@
+"""Use cases of the registry. Each is one transaction with its audit event.
+
+Who may call them is asked by the views (`accounts.authz`); forms have parsed the input, and
+`full_clean` repeats every rule of the models with the message at its field.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Max
+
+from accounts.models import (
+    AccessProfile,
+    AccountPair,
+    AwsAccount,
+    IamIdentity,
+    Offer,
+    ProfileVersion,
+    User,
+)
+from audit.clock import database_now
+from audit.models import append
+
+
+def _store(thing: models.Model, *, actor: str, kind: str, sentence: str, **data: Any) -> None:
+    """Validate, save, and append the event. `thing` has a `subject`."""
+    thing.full_clean()
+    thing.save()
+    append(
+        kind=kind,
+        actor=actor,
+        subject=str(getattr(thing, "subject")),  # noqa: B009  # Every registry model has one.
+        sentence=sentence,
+        data=data,
+    )
+
+
+@transaction.atomic
+def register_account(*, actor: User | str, account: AwsAccount) -> AwsAccount:
+    """Register an AWS account. A worker checks its connection next."""
+    _store(
+        account,
+        actor=_name(actor),
+        kind="account:registered",
+        sentence=f"{_label(actor)} registered {account}.",
+        provisioner_role_arn=account.provisioner_role_arn,
+        boundary_arn=account.boundary_arn,
+    )
+    return account
+
+
+@transaction.atomic
+def change_account(*, actor: User | str, account: AwsAccount) -> AwsAccount:
+    """Change an account's name, roles or group policies. Id and partition never change."""
+    _store(
+        account,
+        actor=_name(actor),
+        kind="account:changed",
+        sentence=f"{_label(actor)} changed {account}.",
+        provisioner_role_arn=account.provisioner_role_arn,
+        boundary_arn=account.boundary_arn,
+        group_policies=account.group_policies,
+    )
+    return account
+
+
+@transaction.atomic
+def register_pair(*, actor: User | str, pair: AccountPair) -> AccountPair:
+    """Join two accounts of one partition into a pair."""
+    _refuse_other_partition(pair)
+    _store(
+        pair,
+        actor=_name(actor),
+        kind="pair:registered",
+        sentence=f"{_label(actor)} registered the pair {pair}.",
+        switch_group=pair.switch_group,
+    )
+    return pair
+
+
+def _refuse_other_partition(pair: AccountPair) -> None:
+    if pair.source.partition != pair.target.partition:
+        message = (
+            f"{pair.target} is in another AWS partition than {pair.source}; "
+            "roles cannot be entered across partitions."
+        )
+        raise ValidationError({"target": message}, code="other_partition")
+
+
+@transaction.atomic
+def add_profile(
+    *, actor: User | str, profile: AccessProfile, version: ProfileVersion
+) -> AccessProfile:
+    """Make an access profile with its first version."""
+    _store(
+        profile,
+        actor=_name(actor),
+        kind="profile:added",
+        sentence=f"{_label(actor)} added the profile {profile}.",
+    )
+    add_profile_version(actor=actor, profile=profile, version=version)
+    return profile
+
+
+@transaction.atomic
+def add_profile_version(
+    *, actor: User | str, profile: AccessProfile, version: ProfileVersion
+) -> ProfileVersion:
+    """Add the next version of a profile. Requests made before keep the version they pinned."""
+    AccessProfile.objects.select_for_update().get(pk=profile.pk)
+    last = profile.versions.aggregate(last=Max("number"))["last"] or 0
+    version.profile, version.number, version.created_by = profile, last + 1, _name(actor)
+    version.full_clean()
+    version.save(force_insert=True)
+    append(
+        kind="profile:version:added",
+        actor=_name(actor),
+        subject=profile.subject,
+        sentence=f"{_label(actor)} added {version}.",
+        data={
+            "role_name": version.role_name,
+            "managed_policies": version.managed_policies,
+            "inline_policy": version.inline_policy,
+            "session_seconds": int(version.session_duration.total_seconds()),
+            "require_mfa": version.require_mfa,
+        },
+    )
+    return version
+
+
+@transaction.atomic
+def save_offer(
+    *,
+    actor: User | str,
+    offer: Offer,
+    eligible_users: Iterable[User] = (),
+    eligible_groups: Iterable[Group] = (),
+    approver_users: Iterable[User] = (),
+    approver_groups: Iterable[Group] = (),
+) -> Offer:
+    """Make or change an offer: who may ask, who approves, for how long at most."""
+    people: dict[str, list[Any]] = {
+        "eligible_users": list(eligible_users),
+        "eligible_groups": list(eligible_groups),
+        "approver_users": list(approver_users),
+        "approver_groups": list(approver_groups),
+    }
+    _refuse_nobody(people)
+    verb = "changed" if offer.pk else "made"
+    offer.full_clean()
+    offer.save()
+    for field, named in people.items():
+        getattr(offer, field).set(named)
+    append(
+        kind=f"offer:{verb}",
+        actor=_name(actor),
+        subject=offer.subject,
+        sentence=f"{_label(actor)} {verb} the offer {offer}.",
+        data={
+            "max_minutes": int(offer.max_duration / timedelta(minutes=1)),
+            "is_active": offer.is_active,
+            **{field: [str(one) for one in named] for field, named in people.items()},
+        },
+    )
+    return offer
+
+
+def _refuse_nobody(people: dict[str, list[Any]]) -> None:
+    errors = {}
+    if not people["eligible_users"] and not people["eligible_groups"]:
+        errors["eligible_users"] = "Name at least one person or group who may ask."
+    if not people["approver_users"] and not people["approver_groups"]:
+        errors["approver_users"] = "Name at least one person or group who approves."
+    if errors:
+        raise ValidationError(errors)
+
+
+@transaction.atomic
+def link_identity(*, actor: User | str, identity: IamIdentity) -> IamIdentity:
+    """Say which IAM user a person is in a source account. A worker looks the user up next."""
+    _store(
+        identity,
+        actor=_name(actor),
+        kind="identity:linked",
+        sentence=f"{_label(actor)} linked {identity.person.label} to {identity}.",
+    )
+    return identity
+
+
+@transaction.atomic
+def relink_identity(*, actor: User | str, identity: IamIdentity) -> IamIdentity:
+    """Look an identity's IAM user up anew: it was deleted and made again under its old name.
+
+    AWS's unique id is forgotten here and adopted afresh by a worker; grants that were approved for
+    the former user are refused from then on, because their plan is another one.
+    """
+    former = identity.unique_id
+    identity.arn, identity.unique_id, identity.last_error = "", "", ""
+    identity.verified_at, identity.next_check_at = None, database_now()
+    _store(
+        identity,
+        actor=_name(actor),
+        kind="identity:relinked",
+        sentence=f"{_label(actor)} linked {identity.person.label} to {identity} anew.",
+        former_unique_id=former,
+    )
+    return identity
+
+
+def _name(actor: User | str) -> str:
+    return actor if isinstance(actor, str) else actor.username
+
+
+def _label(actor: User | str) -> str:
+    return actor if isinstance(actor, str) else actor.label
