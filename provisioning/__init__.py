@@ -1,0 +1,1 @@
+"""What moves: requests, decisions, grants, and what follows from them in AWS."""

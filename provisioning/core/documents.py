@@ -1,0 +1,202 @@
+"""The IAM documents of a grant, and how to compare documents.
+
+Dates are ISO 8601 in UTC, whole seconds: AWS takes no other form in policies [AWS-FACTS 4.23].
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from provisioning.core import naming
+
+type Document = dict[str, Any]
+
+VERSION = "2012-10-17"
+SESSION_POLICY_LIMIT = 2048
+"""Characters of a session policy that AssumeRole takes [AWS-FACTS 3.8]."""
+
+
+def aws_time(moment: datetime) -> str:
+    """A moment as AWS policies write it: `2026-12-31T23:59:59Z`. Fractions are cut off, so that
+    access never ends later than the row says."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def trust_policy(*, user_arn: str, end: str, require_mfa: bool) -> Document:
+    """Who may enter an issued role: one IAM user, before the end, with MFA where demanded.
+
+    `Bool`, not `BoolIfExists`: with the latter long-term keys would pass without MFA [4.10].
+    No ExternalId: the console cannot send one [1.19].
+    """
+    condition: Document = {"DateLessThan": {"aws:CurrentTime": end}}
+    if require_mfa:
+        condition["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
+    return _document(
+        {
+            "Sid": "OneUserUntilTheEnd",
+            "Effect": "Allow",
+            "Principal": {"AWS": user_arn},
+            "Action": "sts:AssumeRole",
+            "Condition": condition,
+        }
+    )
+
+
+def dated_deny(end: str) -> Document:
+    """Deny everything from the end on: live sessions are judged by the role's present policies
+    at each call, so they stop too [5.1, 5.5]."""
+    return _document(
+        {
+            "Sid": "NothingAfterTheEnd",
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {"DateGreaterThanEquals": {"aws:CurrentTime": end}},
+        }
+    )
+
+
+def deny_all() -> Document:
+    """Deny everything now: one call that locks out every session of an issued role."""
+    return _document({"Sid": "Revoked", "Effect": "Deny", "Action": "*", "Resource": "*"})
+
+
+def switch_policy(*, partition: str, targets: Sequence[str]) -> Document:
+    """What a switch group allows: entering the issued roles of exactly these target accounts,
+    never `*`, which would open every role anywhere that trusts the source account [4.25]."""
+    return _document(
+        {
+            "Sid": "SwitchToIssuedRoles",
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Resource": [naming.role_arn(partition, target, "*") for target in sorted(targets)],
+        }
+    )
+
+
+def source_session_policy(*, group_arn: str, user_arn: str, policy_arns: Sequence[str]) -> Document:
+    """What the portal's session in a source account may do: this group and this user, no other."""
+    return _document(
+        {
+            "Effect": "Allow",
+            "Action": [
+                "iam:CreateGroup",
+                "iam:GetGroup",
+                "iam:GetGroupPolicy",
+                "iam:ListGroupPolicies",
+                "iam:ListAttachedGroupPolicies",
+                "iam:PutGroupPolicy",
+                "iam:DeleteGroupPolicy",
+                "iam:DetachGroupPolicy",
+                "iam:AddUserToGroup",
+                "iam:RemoveUserFromGroup",
+            ],
+            "Resource": group_arn,
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["iam:GetUser", "iam:ListGroupsForUser"],
+            "Resource": user_arn,
+        },
+        *_attachments("iam:AttachGroupPolicy", group_arn, policy_arns),
+    )
+
+
+def target_session_policy(*, role_arn: str, policy_arns: Sequence[str]) -> Document:
+    """What the portal's session in a target account may do: this one issued role, no other."""
+    return _document(
+        {
+            "Effect": "Allow",
+            "Action": [
+                "iam:CreateRole",
+                "iam:TagRole",
+                "iam:GetRole",
+                "iam:UpdateRole",
+                "iam:UpdateAssumeRolePolicy",
+                "iam:PutRolePermissionsBoundary",
+                "iam:PutRolePolicy",
+                "iam:GetRolePolicy",
+                "iam:ListRolePolicies",
+                "iam:DeleteRolePolicy",
+                "iam:ListAttachedRolePolicies",
+                "iam:DetachRolePolicy",
+                "iam:DeleteRole",
+            ],
+            "Resource": role_arn,
+        },
+        *_attachments("iam:AttachRolePolicy", role_arn, policy_arns),
+    )
+
+
+def _attachments(action: str, arn: str, policy_arns: Sequence[str]) -> list[Document]:
+    """Attaching stands alone: iam:PolicyARN exists in no other call's context [6.2]."""
+    if not policy_arns:
+        return []
+    condition = {"ArnEquals": {"iam:PolicyARN": list(policy_arns)}}
+    return [{"Effect": "Allow", "Action": action, "Resource": arn, "Condition": condition}]
+
+
+def _document(*statements: Document) -> Document:
+    return {"Version": VERSION, "Statement": list(statements)}
+
+
+def dumps(document: Document) -> str:
+    """A document as it is sent to AWS: compact, because sizes are limited."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+def pretty(document: Document) -> str:
+    """A document as a person reads it."""
+    return json.dumps(document, indent=2)
+
+
+def canonical(value: Any) -> Any:
+    """A document in one form, whatever order or list form AWS gives it back in.
+
+    IAM keeps the JSON but normalises principals, and may turn one-element lists into strings
+    [4.2, 7.14]. Compared raw, a plan would never become empty.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): _element(str(key), inner) for key, inner in sorted(value.items())}
+    if isinstance(value, list | tuple):
+        return sorted((canonical(one) for one in value), key=_sort_key)
+    return value
+
+
+_LISTS = {
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "AWS",
+    "Service",
+    "Federated",
+    "Statement",
+}
+
+
+def _element(key: str, value: Any) -> Any:
+    if key in _LISTS or ":" in key:
+        return canonical(value if isinstance(value, list | tuple) else [value])
+    return canonical(value)
+
+
+def _sort_key(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def same(one: Document, other: Document) -> bool:
+    """Whether two documents mean the same to the letter, order and list form aside."""
+    return bool(canonical(one) == canonical(other))
+
+
+def narrower(found: Document, wanted: Document) -> bool:
+    """Whether every statement found is also wanted: nothing was added, something may be missing.
+
+    Holds for documents of Allow statements only; with a Deny among them the answer is False.
+    """
+    wanted_statements = canonical(wanted).get("Statement", [])
+    statements = canonical(found).get("Statement", [])
+    allows = all(one.get("Effect") == "Allow" for one in wanted_statements)
+    return allows and all(one in wanted_statements for one in statements)

@@ -1,0 +1,397 @@
+"""What should exist in AWS for a grant, and the steps from what is found to that.
+
+    wanted = desired(spec, now)
+    steps = plan(wanted, found)
+
+Both are pure. `Found` comes from `provisioning.aws.iam.observe`; applying the steps in order to
+what was found leaves an empty plan.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from provisioning.core import documents, naming, states
+from provisioning.core.documents import Document
+from provisioning.core.steps import (
+    AddUserToGroup,
+    AttachGroupPolicy,
+    AttachRolePolicy,
+    CreateGroup,
+    CreateRole,
+    DeleteGroupPolicy,
+    DeleteRole,
+    DeleteRolePolicy,
+    DetachGroupPolicy,
+    DetachRolePolicy,
+    PlanStep,
+    PutGroupPolicy,
+    PutRolePolicy,
+    RemoveUserFromGroup,
+    SetBoundary,
+    SetSessionLength,
+    UpdateTrust,
+)
+
+
+class ForeignObject(Exception):
+    """Something of our name exists in AWS that is not ours. It is never changed (I5)."""
+
+
+@dataclass(frozen=True)
+class AccountRef:
+    """An account as documents need it."""
+
+    partition: str
+    account_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class GrantSpec:
+    """Everything that the documents of one grant depend on.
+
+    `ends_at` is None until the decision: documents then say `decision + PT30M`, and the same text
+    stands in the fingerprint, so that what the approver saw can be compared with what the worker
+    is about to do. `duration` is what the request asks for.
+    """
+
+    code: str
+    portal_id: str
+    source: AccountRef
+    target: AccountRef
+    user_name: str
+    user_arn: str
+    user_id: str
+    switch_group: str
+    group_targets: tuple[str, ...]
+    group_policies: tuple[str, ...]
+    profile_role: str
+    managed_policies: tuple[str, ...]
+    inline_policy: Document | None
+    max_session: timedelta
+    require_mfa: bool
+    boundary_arn: str
+    duration: timedelta
+    ends_at: datetime | None = None
+    revoked_at: datetime | None = None
+    keep_membership: bool = False
+    """Whether another live grant of this user needs the switch group."""
+
+    @property
+    def role_name(self) -> str:
+        """Name of the issued role."""
+        return naming.role_name(self.profile_role, self.user_name, self.code)
+
+    @property
+    def end(self) -> str:
+        """The end as documents write it."""
+        if self.ends_at is None:
+            return f"decision + PT{int(self.duration.total_seconds() // 60)}M"
+        return documents.aws_time(self.ends_at)
+
+    @property
+    def role_policies(self) -> tuple[str, ...]:
+        """ARNs of the managed policies of the issued role, sorted."""
+        names = sorted(self.managed_policies)
+        return tuple(naming.managed_policy_arn(self.target.partition, name) for name in names)
+
+    @property
+    def group_policy_arns(self) -> tuple[str, ...]:
+        """ARNs of the managed policies of the switch group, sorted."""
+        names = sorted(self.group_policies)
+        return tuple(naming.managed_policy_arn(self.source.partition, name) for name in names)
+
+
+@dataclass(frozen=True)
+class WantedGroup:
+    """A switch group as it should be."""
+
+    policy: Document = field(hash=False)
+    managed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WantedRole:
+    """An issued role as it should be."""
+
+    trust: Document = field(hash=False)
+    boundary_arn: str
+    tags: Mapping[str, str] = field(hash=False)
+    max_session_seconds: int
+    inline: Mapping[str, Document] = field(hash=False)
+    managed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What should exist for a grant. Names are always there; the rest only while it lives."""
+
+    user: str
+    group_name: str
+    role_name: str
+    owner_tags: Mapping[str, str] = field(hash=False)
+    """Tags that prove a role of this name to be ours."""
+    group: WantedGroup | None
+    role: WantedRole | None
+    member: bool
+
+
+@dataclass(frozen=True)
+class FoundGroup:
+    """A switch group as AWS shows it."""
+
+    path: str
+    inline: Mapping[str, Document] = field(hash=False)
+    managed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FoundRole:
+    """An issued role as AWS shows it."""
+
+    path: str
+    trust: Document = field(hash=False)
+    boundary_arn: str
+    tags: Mapping[str, str] = field(hash=False)
+    max_session_seconds: int
+    inline: Mapping[str, Document] = field(hash=False)
+    managed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What exists in both accounts. `user_id` is AWS's unique id of the IAM user, "" if gone."""
+
+    group: FoundGroup | None = None
+    member: bool = False
+    role: FoundRole | None = None
+    user_id: str = ""
+
+
+NOTHING = Found()
+
+
+def desired(spec: GrantSpec, now: datetime) -> Wanted:
+    """What should exist at `now`: everything while the grant lives, names alone afterwards."""
+    lives = spec.ends_at is None or states.should_exist(
+        ends_at=spec.ends_at, revoked_at=spec.revoked_at, now=now
+    )
+    return Wanted(
+        user=spec.user_name,
+        group_name=spec.switch_group,
+        role_name=spec.role_name,
+        owner_tags={naming.TAG_GRANT: spec.code, naming.TAG_PORTAL: spec.portal_id},
+        group=_wanted_group(spec) if lives else None,
+        role=_wanted_role(spec) if lives else None,
+        member=lives or spec.keep_membership,
+    )
+
+
+def _wanted_group(spec: GrantSpec) -> WantedGroup:
+    policy = documents.switch_policy(partition=spec.source.partition, targets=spec.group_targets)
+    return WantedGroup(policy=policy, managed=spec.group_policy_arns)
+
+
+def _wanted_role(spec: GrantSpec) -> WantedRole:
+    inline = {naming.END_POLICY: documents.dated_deny(spec.end)}
+    if spec.inline_policy:
+        inline[naming.PROFILE_POLICY] = spec.inline_policy
+    return WantedRole(
+        trust=documents.trust_policy(
+            user_arn=spec.user_arn, end=spec.end, require_mfa=spec.require_mfa
+        ),
+        boundary_arn=spec.boundary_arn,
+        tags={
+            naming.TAG_GRANT: spec.code,
+            naming.TAG_PORTAL: spec.portal_id,
+            naming.TAG_ENDS_AT: spec.end,
+        },
+        max_session_seconds=int(spec.max_session.total_seconds()),
+        inline=inline,
+        managed=spec.role_policies,
+    )
+
+
+def fingerprint(spec: GrantSpec) -> str:
+    """SHA-256 over everything that would exist, with the end as `decision + duration`.
+
+    Frozen at the decision; a worker that computes another one does not apply it. What other
+    grants do to the shared switch group (its list of targets, the membership) is left out: it
+    changes for reasons of theirs and gives this grant nothing.
+    """
+    undecided = replace(spec, ends_at=None, revoked_at=None, keep_membership=False)
+    role = _wanted_role(undecided)
+    essence = {
+        "user": [spec.source.account_id, spec.user_arn, spec.user_id],
+        "group": [spec.switch_group, list(spec.group_policy_arns)],
+        "role": [
+            naming.role_arn(spec.target.partition, spec.target.account_id, spec.role_name),
+            role.trust,
+            role.boundary_arn,
+            dict(role.tags),
+            role.max_session_seconds,
+            dict(role.inline),
+            list(role.managed),
+        ],
+    }
+    text = json.dumps(documents.canonical(essence), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plan(wanted: Wanted, found: Found) -> tuple[PlanStep, ...]:
+    """The steps from what is found to what is wanted, in the order in which they are safe.
+
+    Arm last: group and membership, role, dated deny, then permissions. Disarm first: the deny on
+    the role, then the membership, then the role. Raises ForeignObject where a name is taken by
+    something that is not ours.
+    """
+    _refuse_foreign(wanted, found)
+    if wanted.role is None:
+        return tuple(_remove(wanted, found))
+    return (*_arm_source(wanted, found), *_arm_target(wanted, wanted.role, found.role))
+
+
+def _refuse_foreign(wanted: Wanted, found: Found) -> None:
+    if found.group is not None and found.group.path != naming.PATH:
+        message = f"A group named {wanted.group_name} exists outside {naming.PATH}."
+        raise ForeignObject(message)
+    if found.role is None:
+        return
+    tags = {key: found.role.tags.get(key) for key in wanted.owner_tags}
+    if found.role.path != naming.PATH or tags != wanted.owner_tags:
+        message = f"A role named {wanted.role_name} exists that this grant did not make."
+        raise ForeignObject(message)
+
+
+def _arm_source(wanted: Wanted, found: Found) -> Iterator[PlanStep]:
+    name, group = wanted.group_name, wanted.group
+    if group is not None:
+        if found.group is None:
+            yield CreateGroup(group=name)
+        yield from _group_contents(name, group, found.group)
+    if wanted.member and not found.member:
+        yield AddUserToGroup(group=name, user=wanted.user)
+
+
+def _group_contents(name: str, group: WantedGroup, found: FoundGroup | None) -> Iterator[PlanStep]:
+    inline = found.inline if found else {}
+    managed = found.managed if found else ()
+    for foreign in sorted(set(inline) - {naming.SWITCH_POLICY}):
+        yield DeleteGroupPolicy(group=name, policy=foreign)
+    for arn in sorted(set(managed) - set(group.managed)):
+        yield DetachGroupPolicy(group=name, policy_arn=arn)
+    before = inline.get(naming.SWITCH_POLICY)
+    if before is None or not documents.same(before, group.policy):
+        gives = before is None or documents.narrower(before, group.policy)
+        yield PutGroupPolicy(
+            group=name,
+            policy=naming.SWITCH_POLICY,
+            document=group.policy,
+            before=before,
+            gives=gives,
+        )
+    for arn in sorted(set(group.managed) - set(managed)):
+        yield AttachGroupPolicy(group=name, policy_arn=arn)
+
+
+def _arm_target(wanted: Wanted, role: WantedRole, found: FoundRole | None) -> Iterator[PlanStep]:
+    name = wanted.role_name
+    if found is None:
+        yield CreateRole(
+            role=name,
+            trust=role.trust,
+            boundary_arn=role.boundary_arn,
+            tags=role.tags,
+            max_session_seconds=role.max_session_seconds,
+        )
+    else:
+        yield from _role_frame(name, role, found)
+    yield from _role_contents(name, role, found)
+
+
+def _role_frame(name: str, role: WantedRole, found: FoundRole) -> Iterator[PlanStep]:
+    """Trust, boundary and session length of a role that exists already."""
+    if not documents.same(found.trust, role.trust):
+        gives = documents.narrower(found.trust, role.trust)
+        yield UpdateTrust(role=name, document=role.trust, before=found.trust, gives=gives)
+    if found.boundary_arn != role.boundary_arn:
+        yield SetBoundary(role=name, boundary_arn=role.boundary_arn)
+    if found.max_session_seconds != role.max_session_seconds:
+        gives = found.max_session_seconds < role.max_session_seconds
+        yield SetSessionLength(role=name, max_session_seconds=role.max_session_seconds, gives=gives)
+
+
+def _role_contents(name: str, role: WantedRole, found: FoundRole | None) -> Iterator[PlanStep]:
+    """Denies before permissions, and what nobody approved goes before anything is added."""
+    inline = found.inline if found else {}
+    managed = found.managed if found else ()
+    yield from _inline(name, naming.END_POLICY, role, inline)
+    for arn in sorted(set(managed) - set(role.managed)):
+        yield DetachRolePolicy(role=name, policy_arn=arn)
+    for policy in sorted(set(inline) - set(role.inline)):
+        # Removing our own lock-out would open the role again: that waits for a person.
+        yield DeleteRolePolicy(role=name, policy=policy, gives=policy == naming.REVOKED_POLICY)
+    yield from _inline(name, naming.PROFILE_POLICY, role, inline)
+    for arn in sorted(set(role.managed) - set(managed)):
+        yield AttachRolePolicy(role=name, policy_arn=arn)
+
+
+_PURPOSES = {
+    naming.END_POLICY: "Deny everything from the end on, so that open sessions stop too.",
+    naming.PROFILE_POLICY: "Give the role the profile's own statements.",
+    naming.REVOKED_POLICY: "Lock everybody out of the role, open sessions included.",
+}
+
+
+def _inline(
+    name: str, policy: str, role: WantedRole, found: Mapping[str, Document]
+) -> Iterator[PlanStep]:
+    document = role.inline.get(policy)
+    before = found.get(policy)
+    if document is None or (before is not None and documents.same(before, document)):
+        return
+    permits = policy == naming.PROFILE_POLICY
+    yield PutRolePolicy(
+        role=name,
+        policy=policy,
+        purpose=_PURPOSES[policy],
+        document=document,
+        before=before,
+        gives=permits and (before is None or documents.narrower(before, document)),
+    )
+
+
+def lock_out(name: str) -> PutRolePolicy:
+    """The step that denies a role everything at once: the first of every revocation."""
+    return PutRolePolicy(
+        role=name,
+        policy=naming.REVOKED_POLICY,
+        purpose=_PURPOSES[naming.REVOKED_POLICY],
+        document=documents.deny_all(),
+    )
+
+
+def _remove(wanted: Wanted, found: Found) -> Iterator[PlanStep]:
+    name = wanted.role_name
+    if found.role is not None and naming.REVOKED_POLICY not in found.role.inline:
+        yield lock_out(name)
+    if found.member and not wanted.member:
+        yield RemoveUserFromGroup(group=wanted.group_name, user=wanted.user)
+    if found.role is not None:
+        yield from _delete_role(name, found.role)
+
+
+def _delete_role(name: str, role: FoundRole) -> Iterator[PlanStep]:
+    """Permissions go before the denies, so that no moment in between lets anything through."""
+    for arn in sorted(role.managed):
+        yield DetachRolePolicy(role=name, policy_arn=arn)
+    denies = {naming.END_POLICY, naming.REVOKED_POLICY}
+    for policy in sorted(set(role.inline) - denies):
+        yield DeleteRolePolicy(role=name, policy=policy)
+    for policy in (naming.END_POLICY, naming.REVOKED_POLICY):
+        if policy in role.inline or policy == naming.REVOKED_POLICY:
+            yield DeleteRolePolicy(role=name, policy=policy)
+    yield DeleteRole(role=name)
