@@ -76,13 +76,17 @@ def switch_policy(*, partition: str, targets: Sequence[str]) -> Document:
 
 
 def source_session_policy(*, group_arn: str, user_arn: str, policy_arns: Sequence[str]) -> Document:
-    """What the portal's session in a source account may do: this group and this user, no other."""
+    """What the portal's session in a source account may change: this group, no other.
+
+    The first look at a thing is allowed everywhere: IAM makes the ARN of what does not exist
+    without its path, so a narrower permission would answer AccessDenied instead of NoSuchEntity.
+    """
     return _document(
+        {"Effect": "Allow", "Action": ["iam:GetGroup", "iam:GetUser"], "Resource": "*"},
         {
             "Effect": "Allow",
             "Action": [
                 "iam:CreateGroup",
-                "iam:GetGroup",
                 "iam:GetGroupPolicy",
                 "iam:ListGroupPolicies",
                 "iam:ListAttachedGroupPolicies",
@@ -94,24 +98,20 @@ def source_session_policy(*, group_arn: str, user_arn: str, policy_arns: Sequenc
             ],
             "Resource": group_arn,
         },
-        {
-            "Effect": "Allow",
-            "Action": ["iam:GetUser", "iam:ListGroupsForUser"],
-            "Resource": user_arn,
-        },
+        {"Effect": "Allow", "Action": "iam:ListGroupsForUser", "Resource": user_arn},
         *_attachments("iam:AttachGroupPolicy", group_arn, policy_arns),
     )
 
 
 def target_session_policy(*, role_arn: str, policy_arns: Sequence[str]) -> Document:
-    """What the portal's session in a target account may do: this one issued role, no other."""
+    """What the portal's session in a target account may change: this issued role, no other."""
     return _document(
+        {"Effect": "Allow", "Action": "iam:GetRole", "Resource": "*"},
         {
             "Effect": "Allow",
             "Action": [
                 "iam:CreateRole",
                 "iam:TagRole",
-                "iam:GetRole",
                 "iam:UpdateRole",
                 "iam:UpdateAssumeRolePolicy",
                 "iam:PutRolePermissionsBoundary",

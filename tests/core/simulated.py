@@ -8,7 +8,7 @@ from provisioning.core.steps import PlanStep
 
 
 def after(found: Found, *done: PlanStep) -> Found:
-    """`found` with steps applied. Fails as AWS would: on a role with contents, on what is not there."""
+    """`found` with steps applied. Fails where AWS would, such as on a role with contents."""
     for step in done:
         found = _group(found, step) if step.side is steps.Side.SOURCE else _role(found, step)
     return found

@@ -41,7 +41,7 @@ def test_the_user_is_cut_before_the_role(role: str, user: str, expected: str) ->
 
 def test_code_alphabet_has_no_letters_that_look_alike_and_is_lower_case() -> None:
     assert len(set(naming.CODE_ALPHABET)) == 32
-    assert naming.CODE_ALPHABET == naming.CODE_ALPHABET.lower()
+    assert naming.CODE_ALPHABET.lower() == naming.CODE_ALPHABET
     assert not set("lo01") & set(naming.CODE_ALPHABET)
 
 

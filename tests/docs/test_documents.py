@@ -1,0 +1,53 @@
+"""The documentation agrees with the code, and its links lead somewhere."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioning.core import onboarding
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+LONGEST_ADR = 500
+
+
+def anchors(page: Path) -> set[str]:
+    """Headings of a page, as the addresses that Markdown readers make of them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+def links(page: Path) -> Iterator[str]:
+    return (one for one in LINK.findall(page.read_text()) if "://" not in one)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_portals_policy_in_the_guide_is_the_one_in_the_code() -> None:
+    guide = (ROOT / "docs" / "aws-setup.md").read_text()
+    block = re.search(r"<!-- policy: portal -->\n```json\n(.+?)\n```", guide, re.DOTALL)
+    assert block is not None
+    assert json.loads(block[1]) == onboarding.portal_policy(
+        partition="aws", account_ids=["111111111111", "222222222222"]
+    )
+
+
+def test_every_decision_is_in_the_index_and_under_one_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    for page in sorted((ROOT / "docs" / "adr").glob("*.md")):
+        text = page.read_text()
+        assert f"adr/{page.name}" in index
+        assert len(text.split()) <= LONGEST_ADR, page.name
+        for heading in ("Context", "Decision", "Consequences", "What would make us change it"):
+            assert f"\n## {heading}\n" in text, page.name
