@@ -1,0 +1,9 @@
+"""Requests, decisions, grants, AWS."""
+
+from django.apps import AppConfig
+
+
+class ProvisioningConfig(AppConfig):
+    """What moves."""
+
+    name = "provisioning"

@@ -1,0 +1,98 @@
+"""Every failure of AWS, sorted in one place into what the caller can do about it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class Kind(StrEnum):
+    """What a failure means for the work that met it."""
+
+    TRANSIENT = "transient"
+    """Try again later: throttling, outages, time-outs, replication that has not caught up."""
+    PERMANENT = "permanent"
+    """Trying again changes nothing: refused, malformed, a quota is full."""
+    GONE = "gone"
+    """The thing named does not exist; on removal that is success [AWS-FACTS 8.5]."""
+    EXISTS = "exists"
+    """The thing to be made exists: perhaps ours, after an answer that was lost [7.5]."""
+
+
+TRANSIENT_CODES: Final = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "ServiceFailure",
+        "ServiceUnavailable",
+        "InternalFailure",
+        "InternalError",
+        "PolicyEvaluation",
+        "ConcurrentModification",
+        "EntityTemporarilyUnmodifiable",
+        "DeleteConflict",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+    }
+)
+"""botocore's standard retries cover the first group only [7.4]; the row's back-off does the rest.
+DeleteConflict is here because the next plan sees what is still attached and removes it."""
+
+INVALID_PRINCIPAL: Final = "Invalid principal in policy"
+"""A user just made is unknown to other regions for up to half a minute; a deleted or misspelt one
+for ever, with the same words [4.6]. So it is tried again, within the bounds of the row."""
+
+
+class AwsError(Exception):
+    """One failed call: what kind of failure, which call, and AWS's own words and request id."""
+
+    def __init__(
+        self, kind: Kind, *, call: str, code: str, message: str, request_id: str = ""
+    ) -> None:
+        super().__init__(f"{call}: {code}: {message}")
+        self.kind = kind
+        self.call = call
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+
+
+def sorted_error(error: ClientError | BotoCoreError, call: str) -> AwsError:
+    """The failure as an AwsError."""
+    if not isinstance(error, ClientError):
+        # No answer, or one that could not be read: it says nothing about what AWS did.
+        return AwsError(Kind.TRANSIENT, call=call, code=type(error).__name__, message=str(error))
+    details = error.response.get("Error", {})
+    meta = error.response.get("ResponseMetadata", {})
+    code, message = str(details.get("Code", "")), str(details.get("Message", ""))
+    return AwsError(
+        _kind(code, message, int(meta.get("HTTPStatusCode", 0))),
+        call=call,
+        code=code,
+        message=message,
+        request_id=str(meta.get("RequestId", "")),
+    )
+
+
+def _kind(code: str, message: str, status: int) -> Kind:
+    if code == "NoSuchEntity":
+        return Kind.GONE
+    if code == "EntityAlreadyExists":
+        return Kind.EXISTS
+    if code in TRANSIENT_CODES or status >= 500 or INVALID_PRINCIPAL in message:
+        return Kind.TRANSIENT
+    return Kind.PERMANENT
+
+
+@contextmanager
+def calling(call: str) -> Iterator[None]:
+    """Turn what botocore raises inside into an AwsError that names the call."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise sorted_error(error, call) from error

@@ -1,0 +1,235 @@
+"""Reading what exists for a grant, and doing the steps of a plan. No decision is taken here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, assert_never
+
+from provisioning.aws.errors import AwsError, Kind, calling
+from provisioning.core import naming
+from provisioning.core.documents import Document, dumps
+from provisioning.core.plan import Found, FoundGroup, FoundRole, Wanted
+from provisioning.core.steps import (
+    AddUserToGroup,
+    AttachGroupPolicy,
+    AttachRolePolicy,
+    CreateGroup,
+    CreateRole,
+    DeleteGroupPolicy,
+    DeleteRole,
+    DeleteRolePolicy,
+    DetachGroupPolicy,
+    DetachRolePolicy,
+    PlanStep,
+    PutGroupPolicy,
+    PutRolePolicy,
+    RemoveUserFromGroup,
+    SetBoundary,
+    SetSessionLength,
+    Side,
+    UpdateTrust,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+type Observed = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Clients:
+    """One IAM client for each side of a grant.
+
+    The source may be missing while access is removed: an account that lets us in no more must not
+    keep the other one open. Nothing is then seen or done on that side.
+    """
+
+    source: IAMClient | None
+    target: IAMClient
+
+    def on(self, side: Side) -> IAMClient:
+        """The client of one side."""
+        client = self.source if side is Side.SOURCE else self.target
+        if client is None:
+            message = "There is no session in the source account."
+            raise LookupError(message)
+        return client
+
+
+@dataclass(frozen=True)
+class FoundUser:
+    """An IAM user as AWS shows it."""
+
+    name: str
+    arn: str
+    unique_id: str
+
+
+def _if_there[T](call: str, read: Callable[[], T]) -> T | None:
+    """What a read answers, or None where the thing does not exist."""
+    try:
+        with calling(call):
+            return read()
+    except AwsError as error:
+        if error.kind is Kind.GONE:
+            return None
+        raise
+
+
+def find_user(iam: IAMClient, name: str) -> FoundUser | None:
+    """The IAM user of a name, with AWS's unique id, or None."""
+    answer = _if_there("iam:GetUser", lambda: iam.get_user(UserName=name))
+    if answer is None:
+        return None
+    user = answer["User"]
+    return FoundUser(name=user["UserName"], arn=user["Arn"], unique_id=user["UserId"])
+
+
+def observe(clients: Clients, wanted: Wanted) -> Found:
+    """Everything that exists under a grant's names, in both accounts. Reads only."""
+    role = _role(clients.target, wanted.role_name)
+    if clients.source is None:
+        return Found(role=role)
+    user = find_user(clients.source, wanted.user)
+    return Found(
+        group=_group(clients.source, wanted.group_name),
+        member=user is not None and _is_member(clients.source, wanted.user, wanted.group_name),
+        role=role,
+        user_id=user.unique_id if user else "",
+    )
+
+
+def _is_member(iam: IAMClient, user: str, group: str) -> bool:
+    with calling("iam:ListGroupsForUser"):
+        pages = iam.get_paginator("list_groups_for_user").paginate(UserName=user)
+        return any(one["GroupName"] == group for page in pages for one in page["Groups"])
+
+
+def _group(iam: IAMClient, name: str) -> FoundGroup | None:
+    answer = _if_there("iam:GetGroup", lambda: iam.get_group(GroupName=name, MaxItems=1))
+    if answer is None:
+        return None
+    with calling("iam:ListGroupPolicies"):
+        pages = iam.get_paginator("list_group_policies").paginate(GroupName=name)
+        policies = [one for page in pages for one in page["PolicyNames"]]
+    with calling("iam:GetGroupPolicy"):
+        inline = {one: _group_policy(iam, name, one) for one in policies}
+    with calling("iam:ListAttachedGroupPolicies"):
+        attached = iam.get_paginator("list_attached_group_policies").paginate(GroupName=name)
+        managed = _arns(page["AttachedPolicies"] for page in attached)
+    return FoundGroup(path=answer["Group"]["Path"], inline=inline, managed=managed)
+
+
+def _group_policy(iam: IAMClient, group: str, policy: str) -> Document:
+    answer = iam.get_group_policy(GroupName=group, PolicyName=policy)
+    return _document(answer["PolicyDocument"])
+
+
+def _role(iam: IAMClient, name: str) -> FoundRole | None:
+    answer = _if_there("iam:GetRole", lambda: iam.get_role(RoleName=name))
+    if answer is None:
+        return None
+    role = answer["Role"]
+    with calling("iam:ListRolePolicies"):
+        pages = iam.get_paginator("list_role_policies").paginate(RoleName=name)
+        policies = [one for page in pages for one in page["PolicyNames"]]
+    with calling("iam:GetRolePolicy"):
+        inline = {one: _role_policy(iam, name, one) for one in policies}
+    with calling("iam:ListAttachedRolePolicies"):
+        attached = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+        managed = _arns(page["AttachedPolicies"] for page in attached)
+    return FoundRole(
+        path=role["Path"],
+        trust=_document(role["AssumeRolePolicyDocument"]),
+        boundary_arn=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+        tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+        max_session_seconds=role.get("MaxSessionDuration", 3600),
+        inline=inline,
+        managed=managed,
+    )
+
+
+def _role_policy(iam: IAMClient, role: str, policy: str) -> Document:
+    answer = iam.get_role_policy(RoleName=role, PolicyName=policy)
+    return _document(answer["PolicyDocument"])
+
+
+def _document(value: Any) -> Document:
+    """botocore decodes documents to dicts; anything else is not one that we could compare."""
+    return dict(value) if isinstance(value, dict) else {"unreadable": str(value)}
+
+
+def _arns(pages: Iterable[Iterable[Any]]) -> tuple[str, ...]:
+    return tuple(sorted(one["PolicyArn"] for page in pages for one in page))
+
+
+def apply(iam: IAMClient, step: PlanStep) -> None:
+    """Do one step. Doing it twice changes nothing more. Raises AwsError.
+
+    What is gone already counts as removed. What exists already stops the run (kind EXISTS): it is
+    ours after a lost answer, or foreign, and only the next observation tells these apart.
+    """
+    try:
+        with calling(step.call):
+            _call(iam, step)
+    except AwsError as error:
+        removes = step.action.startswith(("Delete", "Detach", "Remove"))
+        if not (removes and error.kind is Kind.GONE):
+            raise
+
+
+def _call(iam: IAMClient, step: PlanStep) -> None:
+    match step:
+        case CreateGroup():
+            iam.create_group(Path=naming.PATH, GroupName=step.group)
+        case PutGroupPolicy():
+            iam.put_group_policy(
+                GroupName=step.group, PolicyName=step.policy, PolicyDocument=dumps(step.document)
+            )
+        case DeleteGroupPolicy():
+            iam.delete_group_policy(GroupName=step.group, PolicyName=step.policy)
+        case AttachGroupPolicy():
+            iam.attach_group_policy(GroupName=step.group, PolicyArn=step.policy_arn)
+        case DetachGroupPolicy():
+            iam.detach_group_policy(GroupName=step.group, PolicyArn=step.policy_arn)
+        case AddUserToGroup():
+            iam.add_user_to_group(GroupName=step.group, UserName=step.user)
+        case RemoveUserFromGroup():
+            iam.remove_user_from_group(GroupName=step.group, UserName=step.user)
+        case CreateRole():
+            _create_role(iam, step)
+        case UpdateTrust():
+            iam.update_assume_role_policy(RoleName=step.role, PolicyDocument=dumps(step.document))
+        case SetBoundary():
+            iam.put_role_permissions_boundary(
+                RoleName=step.role, PermissionsBoundary=step.boundary_arn
+            )
+        case SetSessionLength():
+            iam.update_role(RoleName=step.role, MaxSessionDuration=step.max_session_seconds)
+        case PutRolePolicy():
+            iam.put_role_policy(
+                RoleName=step.role, PolicyName=step.policy, PolicyDocument=dumps(step.document)
+            )
+        case DeleteRolePolicy():
+            iam.delete_role_policy(RoleName=step.role, PolicyName=step.policy)
+        case AttachRolePolicy():
+            iam.attach_role_policy(RoleName=step.role, PolicyArn=step.policy_arn)
+        case DetachRolePolicy():
+            iam.detach_role_policy(RoleName=step.role, PolicyArn=step.policy_arn)
+        case DeleteRole():
+            iam.delete_role(RoleName=step.role)
+        case _:
+            assert_never(step)
+
+
+def _create_role(iam: IAMClient, step: CreateRole) -> None:
+    iam.create_role(
+        Path=naming.PATH,
+        RoleName=step.role,
+        AssumeRolePolicyDocument=dumps(step.trust),
+        PermissionsBoundary=step.boundary_arn,
+        MaxSessionDuration=step.max_session_seconds,
+        Tags=[{"Key": key, "Value": value} for key, value in step.tags.items()],
+        Description="Made by Sallyport for one grant; see the tags.",
+    )

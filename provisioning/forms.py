@@ -1,0 +1,122 @@
+"""Parse input into types. No writes, no rights: services and authz have those."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+
+from accounts.aws_names import validate_one_line
+from accounts.models import SHORTEST_GRANT, Offer
+from provisioning.models import Decision
+
+PRESETS = (15, 30, 60, 120, 240, 480, 720, 1440)
+"""Minutes offered as a choice, trimmed to what the offer allows."""
+
+
+def in_words(minutes: int) -> str:
+    """A duration as people say it: `45 min`, `2 h`, `1 h 30 min`, `3 d`."""
+    days, rest = divmod(minutes, 24 * 60)
+    hours, left = divmod(rest, 60)
+    parts = [f"{days} d" * bool(days), f"{hours} h" * bool(hours), f"{left} min" * bool(left)]
+    return " ".join(part for part in parts if part) or "0 min"
+
+
+class RequestForm(forms.Form):
+    """What a person asks for: how long, and why."""
+
+    minutes = forms.IntegerField(label="How many minutes")
+    reason = forms.CharField(
+        label="Why do you need it?",
+        max_length=500,
+        validators=[validate_one_line],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="Approvers read this, and it stays in the audit log. "
+        "For example: check the security findings of ticket SEC-214.",
+    )
+
+    def __init__(self, offer: Offer, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        shortest = int(SHORTEST_GRANT / timedelta(minutes=1))
+        longest = int(offer.max_duration / timedelta(minutes=1))
+        self.presets = [(one, in_words(one)) for one in PRESETS if one <= longest]
+        field = self.fields["minutes"]
+        field.initial = min(60, longest)
+        field.help_text = (
+            f"Between {shortest} min and {in_words(longest)}. The time starts with the approval."
+        )
+        field.widget.attrs |= {
+            "min": shortest,
+            "max": longest,
+            "inputmode": "numeric",
+            "list": "durations",
+        }
+
+    def clean_minutes(self) -> int:
+        """Within what any grant may last; the service compares with the offer's own limit."""
+        minutes: int = self.cleaned_data["minutes"]
+        if not 0 < minutes <= 7 * 24 * 60:
+            raise forms.ValidationError(self.fields["minutes"].help_text, code="out_of_bounds")
+        return minutes
+
+    @property
+    def duration(self) -> timedelta:
+        """What was asked for, once valid."""
+        return timedelta(minutes=self.cleaned_data["minutes"])
+
+
+class DecisionForm(forms.Form):
+    """An approver's verdict."""
+
+    verdict = forms.ChoiceField(choices=Decision.Verdict.choices, widget=forms.HiddenInput)
+    fingerprint = forms.RegexField(r"^[0-9a-f]{64}$", widget=forms.HiddenInput)
+    reason = forms.CharField(
+        label="Note to the requester",
+        max_length=500,
+        required=False,
+        validators=[validate_one_line],
+        help_text="Required when you reject.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """A rejection needs a reason: the requester must know what to do differently."""
+        cleaned = super().clean() or {}
+        if cleaned.get("verdict") == Decision.Verdict.REJECTED and not cleaned.get("reason"):
+            self.add_error("reason", "Say why you reject, so that the requester knows what to do.")
+        return cleaned
+
+
+class RevokeForm(forms.Form):
+    """Why access ends early."""
+
+    reason = forms.CharField(
+        label="Reason",
+        max_length=500,
+        validators=[validate_one_line],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="It stays in the audit log; the holder sees it.",
+    )
+
+
+class GiveBackForm(RevokeForm):
+    """One's own access needs no reason to be given back."""
+
+    reason = forms.CharField(
+        label="Note", max_length=500, required=False, validators=[validate_one_line]
+    )
+
+
+class GrantFilterForm(forms.Form):
+    """Narrows the list of grants. Unknown values are errors, not silently everything."""
+
+    q = forms.CharField(label="Person, account or role", required=False, max_length=64)
+    show = forms.ChoiceField(
+        label="Show",
+        required=False,
+        choices=[
+            ("", "Live"),
+            ("attention", "Needs attention"),
+            ("ending", "Ending"),
+            ("ended", "Ended"),
+        ],
+    )

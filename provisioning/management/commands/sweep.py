@@ -1,0 +1,50 @@
+"""`manage.py sweep`: find what is due and get it done."""
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error, close_old_connections
+
+from provisioning.sweep import Sweeper
+
+log = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    """One round, or one after another until told to stop."""
+
+    help = "Find due grants, checks and requests in the database; nudge workers or do the work."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """--loop and --interval."""
+        parser.add_argument("--loop", action="store_true", help="go on until SIGTERM or Ctrl-C")
+        parser.add_argument("--interval", type=float, default=5.0, help="seconds between rounds")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run."""
+        sweeper = Sweeper()
+        if not options["loop"]:
+            self.stdout.write(f"{sweeper.sweep()} due")
+            return
+        stop = threading.Event()
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            stop.set()
+
+        signal.signal(signal.SIGTERM, on_signal)
+        signal.signal(signal.SIGINT, on_signal)
+        while not stop.is_set():
+            self._round(sweeper)
+            stop.wait(options["interval"])
+
+    def _round(self, sweeper: Sweeper) -> None:
+        try:
+            close_old_connections()
+            sweeper.sweep()
+        except Error:
+            # The database restarts or is away: the next round finds the same rows.
+            log.exception("sweep_round_failed")

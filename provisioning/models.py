@@ -1,0 +1,284 @@
+"""What moves: access requests, decisions, grants, and what was seen in AWS for them."""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from accounts.models import IamIdentity, Offer, ProfileVersion, User
+from provisioning.core import naming, states
+from provisioning.core.states import Phase, RequestState
+
+PENDING_LIFETIME = timedelta(hours=24)
+"""How long a request waits for a decision before it lapses."""
+ATTENTION_AFTER = 3
+"""Failed attempts after which a grant is shown as needing attention."""
+
+
+def new_code() -> str:
+    """A code that nobody can guess: it names the grant in URLs, role names, tags, CloudTrail."""
+    return "".join(secrets.choice(naming.CODE_ALPHABET) for _ in range(naming.CODE_LENGTH))
+
+
+class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
+    """Which requests concern a person."""
+
+    def with_parties(self) -> Self:
+        """Fetch what every page names."""
+        return self.select_related(
+            "requester",
+            "identity__account",
+            "offer__pair__source",
+            "offer__pair__target",
+            "profile_version__profile",
+            "grant",
+        )
+
+    def to_decide(self, person: User) -> Self:
+        """Requests of others that a person may decide on, present stage aside."""
+        offers = Offer.objects.decided_by(person).values("pk")
+        return self.filter(offer__in=offers).exclude(requester=person)
+
+    def visible_to(self, person: User) -> Self:
+        """Requests that a person may see: their own, those they decide on, all for auditors."""
+        if person.sees_everything:
+            return self
+        offers = Offer.objects.decided_by(person).values("pk")
+        return self.filter(Q(requester=person) | Q(offer__in=offers))
+
+    def waiting(self) -> Self:
+        """Requests without a decision."""
+        return self.filter(state=RequestState.PENDING)
+
+
+class AccessRequest(models.Model):
+    """A person asks for an offer. The code also names the grant that may follow."""
+
+    code = models.CharField(max_length=16, unique=True, default=new_code, editable=False)
+    requester = models.ForeignKey(User, on_delete=models.PROTECT, related_name="requests")
+    identity = models.ForeignKey(IamIdentity, on_delete=models.PROTECT, related_name="requests")
+    offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="requests")
+    profile_version = models.ForeignKey(ProfileVersion, on_delete=models.PROTECT, related_name="+")
+    """Pinned when asked, so that a later edit of the profile changes nothing here."""
+    duration = models.DurationField()
+    reason = models.CharField(max_length=500)
+    state = models.CharField(
+        max_length=10, choices=[(s.value, s.value) for s in RequestState], default="pending"
+    )
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    lapses_at = models.DateTimeField()
+    preview = models.JSONField(null=True, blank=True, editable=False)
+    """What a worker found when it tried the plan: steps, findings, error; null until then."""
+    previewed_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = AccessRequestQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=[s.value for s in RequestState]),
+                name="request_state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(duration__gt=timedelta(0)), name="request_duration_is_positive"
+            ),
+            models.UniqueConstraint(
+                fields=["requester", "offer"],
+                condition=Q(state="pending"),
+                name="request_one_pending_per_offer",
+                violation_error_message="A request of yours for this offer waits for a decision.",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "lapses_at"], name="request_state_lapses")]
+
+    def __str__(self) -> str:
+        return self.code
+
+    def get_absolute_url(self) -> str:
+        """The request's page."""
+        return reverse("provisioning:request", args=[self.code])
+
+    @property
+    def subject(self) -> str:
+        """The request in audit events: the grant shares it, so that there is one timeline."""
+        return f"grant:{self.code}"
+
+
+class Decision(models.Model):
+    """An approver's verdict, with the fingerprint of the plan they saw.
+
+    A trigger refuses a decision by the requester, whoever writes it and by whatever road.
+    """
+
+    class Verdict(models.TextChoices):
+        """What was decided."""
+
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
+
+    request = models.OneToOneField(AccessRequest, on_delete=models.PROTECT, related_name="decision")
+    approver = models.ForeignKey(User, on_delete=models.PROTECT, related_name="decisions")
+    verdict = models.CharField(max_length=10, choices=Verdict)
+    reason = models.CharField(max_length=500, blank=True)
+    fingerprint = models.CharField(max_length=64)
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(verdict__in=["approved", "rejected"]), name="decision_verdict_is_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verdict} {self.request_id}"
+
+
+class GrantQuerySet(models.QuerySet["Grant"]):
+    """Which grants concern a person, and which a worker."""
+
+    def with_parties(self) -> Self:
+        """Fetch what every page names."""
+        return self.select_related(
+            "request__requester",
+            "identity__account",
+            "request__offer__pair__source",
+            "request__offer__pair__target",
+            "profile_version__profile",
+        )
+
+    def held_by(self, person: User) -> Self:
+        """A person's own grants."""
+        return self.filter(request__requester=person)
+
+    def visible_to(self, person: User) -> Self:
+        """Grants that a person may see: as with requests."""
+        if person.sees_everything:
+            return self
+        offers = Offer.objects.decided_by(person).values("pk")
+        return self.filter(Q(request__requester=person) | Q(request__offer__in=offers))
+
+    def live(self) -> Self:
+        """Grants whose access may still exist somewhere."""
+        return self.exclude(phase=Phase.ENDED)
+
+    def due(self, now: datetime) -> Self:
+        """Grants that a worker should look at, removals first, then the longest waiting.
+
+        Whatever is past its end or revoked is a removal, whatever its recorded phase says.
+        """
+        ending = Q(revoked_at__isnull=False) | Q(ends_at__lte=now)
+        return (
+            self.live()
+            .filter(next_check_at__lte=now)
+            .alias(is_removal=models.Case(models.When(ending, then=0), default=1))
+            .order_by("is_removal", "next_check_at")
+        )
+
+
+class Grant(models.Model):
+    """Access that was approved: what should exist in AWS, and until when.
+
+    `phase` records what a worker last saw in AWS. Whether the access should exist follows from
+    `ends_at` and `revoked_at` alone. Errors stand beside the phase, so that a role which could not
+    be removed never reads as ended.
+    """
+
+    request = models.OneToOneField(AccessRequest, on_delete=models.PROTECT, related_name="grant")
+    code = models.CharField(max_length=16, unique=True, editable=False)
+    identity = models.ForeignKey(IamIdentity, on_delete=models.PROTECT, related_name="grants")
+    profile_version = models.ForeignKey(ProfileVersion, on_delete=models.PROTECT, related_name="+")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    fingerprint = models.CharField(max_length=64)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.CharField(max_length=150, blank=True)
+    revoke_reason = models.CharField(max_length=500, blank=True)
+
+    phase = models.CharField(
+        max_length=10, choices=[(p.value, p.value) for p in Phase], default="pending"
+    )
+    intent_at = models.DateTimeField(null=True)
+    """When a worker first set out to make something; a read that finds nothing proves nothing
+    for five minutes after it [AWS-FACTS 7.6]."""
+    settled_at = models.DateTimeField(null=True)
+    """When AWS was first seen as wanted. From then on automatic repair only takes access away."""
+    locked_out_at = models.DateTimeField(null=True)
+    """When the first step of a removal was answered: nobody gets through from then on."""
+    ended_at = models.DateTimeField(null=True)
+    next_check_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.TextField(blank=True)
+    """The last failure in words, with what to do; empty when the last run went well."""
+    generation = models.PositiveIntegerField(default=0)
+    """Raised at each claim. A worker whose generation is past may record nothing."""
+    leased_until = models.DateTimeField(null=True)
+
+    objects = GrantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(phase__in=[p.value for p in Phase]), name="grant_phase_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")), name="grant_ends_after_start"
+            ),
+            models.CheckConstraint(
+                condition=~Q(phase="ended")
+                | (Q(ended_at__isnull=False) & Q(next_check_at__isnull=True)),
+                name="grant_ended_is_final",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["next_check_at"], condition=~Q(phase="ended"), name="grant_due"),
+            models.Index(fields=["phase", "ends_at"], name="grant_phase_ends"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+    def get_absolute_url(self) -> str:
+        """The grant's page, which is its request's: one page from the question to the end."""
+        return reverse("provisioning:request", args=[self.code])
+
+    @property
+    def subject(self) -> str:
+        """The grant in audit events."""
+        return f"grant:{self.code}"
+
+    @property
+    def requester(self) -> User:
+        """Whose access it is."""
+        return self.request.requester
+
+    @property
+    def role_name(self) -> str:
+        """Name of the issued role."""
+        return naming.role_name(self.profile_version.role_name, self.identity.user_name, self.code)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a person should look: several attempts failed."""
+        return bool(self.last_error) and self.attempts >= ATTENTION_AFTER
+
+    def should_exist(self, now: datetime) -> bool:
+        """Whether the access should exist at `now`."""
+        return states.should_exist(ends_at=self.ends_at, revoked_at=self.revoked_at, now=now)
+
+    def phase_at(self, now: datetime) -> Phase:
+        """The phase to show at `now`: past its end nothing reads as active, even before a worker
+        has looked (I11 turned round: never less danger than AWS may still hold)."""
+        if self.phase == Phase.ENDED or self.should_exist(now):
+            return Phase(self.phase)
+        return Phase.ENDING
+
+    def usable_at(self, now: datetime) -> bool:
+        """Whether the Switch role link may be shown: made, seen in AWS, and not over."""
+        return self.phase_at(now) is Phase.ACTIVE

@@ -1,0 +1,178 @@
+"""What pages show of requests and grants: values made from rows, without HTML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+
+from accounts.aws_names import Partition
+from accounts.models import AwsAccount, User
+from provisioning import authz, converge
+from provisioning.core import console, plan
+from provisioning.core.states import Phase, RequestState
+from provisioning.models import AccessRequest, Grant
+
+
+@dataclass(frozen=True)
+class Access:
+    """One grant as its holder sees it: where it leads, how long, and the way in."""
+
+    grant: Grant
+    account: AwsAccount
+    source: AwsAccount
+    link: console.SwitchRole
+    sign_in_url: str
+    phase: Phase
+    usable: bool
+
+    @property
+    def tone(self) -> str:
+        """Colour of the profile, the same as in the console."""
+        return self.link.colour
+
+
+def console_link(grant: Grant) -> console.SwitchRole:
+    """What the console's Switch Role form is filled with for a grant."""
+    target = grant.request.offer.pair.target
+    return console.SwitchRole(
+        partition=target.partition,
+        account_id=target.account_id,
+        role_name=grant.role_name,
+        display_name=f"{grant.profile_version.role_name} @ {target.name}",
+        colour=grant.profile_version.profile.tone,
+    )
+
+
+def access(grant: Grant, now: datetime) -> Access:
+    """A grant as a card. The Switch role link itself is made when it is opened (authz.can_use)."""
+    pair = grant.request.offer.pair
+    return Access(
+        grant=grant,
+        account=pair.target,
+        source=pair.source,
+        link=console_link(grant),
+        sign_in_url=console.sign_in_url(
+            partition=Partition(pair.source.partition).value,
+            account_id=pair.source.account_id,
+            base=settings.SANDBOX_CONSOLE_BASE,
+        ),
+        phase=grant.phase_at(now),
+        usable=grant.usable_at(now),
+    )
+
+
+def switch_role_url(grant: Grant) -> str:
+    """The link into the console, or to what stands for it in the sandbox."""
+    return console.switch_role_url(console_link(grant), base=settings.SANDBOX_CONSOLE_BASE)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a request and its grant stand: the badge, and whether the page should look again."""
+
+    name: str
+    settled: bool
+    problem: str = ""
+
+
+def stage(request: AccessRequest, grant: Grant | None, now: datetime) -> Stage:
+    """One word for a request from the question to the end."""
+    if grant is None:
+        waiting = request.state == RequestState.PENDING
+        return Stage(request.state, settled=not waiting)
+    phase = grant.phase_at(now)
+    name = "attention" if grant.needs_attention else phase.value
+    return Stage(name, settled=phase is Phase.ENDED, problem=grant.last_error)
+
+
+def grant_of(request: AccessRequest) -> Grant | None:
+    """The grant that followed from a request, if any."""
+    return getattr(request, "grant", None)
+
+
+def progress(request: AccessRequest, grant: Grant | None, now: datetime) -> list[dict[str, str]]:
+    """The road from the question to the end, as steps with a state each."""
+    phase = grant.phase_at(now) if grant else None
+    refused = request.state in {
+        RequestState.REJECTED,
+        RequestState.CANCELLED,
+        RequestState.EXPIRED,
+    }
+    if refused:
+        return [_step("Requested", "done"), _step(request.state.capitalize(), "failed")]
+    seen = phase in {Phase.ACTIVE, Phase.ENDING, Phase.ENDED}
+    never = phase in {Phase.ENDING, Phase.ENDED} and grant is not None and not grant.settled_at
+    return [
+        _step("Requested", "done"),
+        _step("Approved", "done" if grant else "current"),
+        _step("Set up in AWS", "failed" if never else _reached(seen, phase is Phase.PENDING)),
+        _step("Active", "todo" if never else _reached(_was_active(phase), phase is Phase.ACTIVE)),
+        _step("Ended", _reached(phase is Phase.ENDED, phase is Phase.ENDING)),
+    ]
+
+
+def _was_active(phase: Phase | None) -> bool:
+    return phase in {Phase.ENDING, Phase.ENDED}
+
+
+def _reached(done: bool, current: bool) -> str:
+    return "done" if done else "current" if current else "todo"
+
+
+def _step(label: str, state: str) -> dict[str, str]:
+    return {"label": label, "state": state}
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """The plan as its approver sees it, and the fingerprint that the decision is bound to."""
+
+    steps: Sequence[dict[str, Any]]
+    fingerprint: str
+    observed_at: datetime | None
+    problem: str
+
+    @property
+    def gives(self) -> int:
+        """How many steps add access."""
+        return sum(step["gives"] for step in self.steps)
+
+
+def plan_view(request: AccessRequest, now: datetime) -> PlanView:
+    """The plan as a worker tried it; as if nothing existed yet, until one has."""
+    spec = converge.spec_for_request(request)
+    preview = request.preview or {}
+    steps = preview.get("steps") or converge.unseen_steps(spec, now)
+    return PlanView(
+        steps=steps,
+        fingerprint=plan.fingerprint(spec),
+        observed_at=request.previewed_at if preview.get("steps") else None,
+        problem=preview.get("problem", ""),
+    )
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What a person may do on a request's page. Each answer carries its reasons."""
+
+    decide: authz.Answer
+    cancel: authz.Answer
+    revoke: authz.Answer
+    use: authz.Answer
+    is_requester: bool
+
+
+NOT_GRANTED = authz.Answer(("There is no access yet.",))
+
+
+def doors(person: User, request: AccessRequest, grant: Grant | None, now: datetime) -> Doors:
+    """Ask authz everything that the page shows a button for."""
+    return Doors(
+        decide=authz.can_decide(person, request),
+        cancel=authz.can_cancel(person, request),
+        revoke=authz.can_revoke(person, grant) if grant else NOT_GRANTED,
+        use=authz.can_use(person, grant, now) if grant else NOT_GRANTED,
+        is_requester=person.pk == request.requester_id,
+    )

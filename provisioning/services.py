@@ -1,0 +1,165 @@
+"""Use cases: request, approve, reject, cancel, revoke, check a connection.
+
+Each is one transaction, asks `authz` first, and nudges the workers once it is committed.
+"""
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts.models import SHORTEST_GRANT, AwsAccount, ConnectionCheck, Offer, User
+from audit.clock import database_now
+from audit.models import append
+from provisioning import authz, converge, lifecycle, tasks
+from provisioning.core import plan
+from provisioning.core.states import RequestState
+from provisioning.models import PENDING_LIFETIME, AccessRequest, Decision, Grant
+
+
+class Refused(Exception):
+    """This person may not do this; the reasons are sentences for them."""
+
+    def __init__(self, answer: authz.Answer) -> None:
+        super().__init__(" ".join(answer.reasons))
+        self.reasons = answer.reasons
+
+
+class PlanMoved(Exception):
+    """What was approved is no longer what the page showed."""
+
+
+def _require(answer: authz.Answer) -> None:
+    if not answer.allowed:
+        raise Refused(answer)
+
+
+def _nudge(task: Any, pk: int) -> None:
+    transaction.on_commit(partial(tasks.nudge, task, pk))
+
+
+def request_access(
+    *, requester: User, offer: Offer, duration: timedelta, reason: str
+) -> AccessRequest:
+    """Ask for an offer. Raises Refused, or ValidationError by field."""
+    _require(authz.can_request(requester, offer))
+    _check_duration(offer, duration)
+    identity = authz.identity_for(requester, offer)
+    if identity is None:  # can_request has refused this; it is here for the type.
+        raise Refused(authz.Answer(("No IAM user is linked to you.",)))
+    request = AccessRequest(
+        requester=requester,
+        identity=identity,
+        offer=offer,
+        profile_version=offer.profile.current,
+        duration=duration,
+        reason=reason,
+        lapses_at=database_now() + PENDING_LIFETIME,
+    )
+    with transaction.atomic():
+        request.full_clean(exclude=["requester", "identity", "offer", "profile_version"])
+        lifecycle.open_request(request, actor=requester.username)
+        _nudge(tasks.preview_request, request.pk)
+    return request
+
+
+def _check_duration(offer: Offer, duration: timedelta) -> None:
+    if not SHORTEST_GRANT <= duration <= offer.max_duration:
+        longest = int(offer.max_duration.total_seconds() // 60)
+        message = f"Choose between 5 and {longest} minutes: that is what this offer allows."
+        raise ValidationError({"duration": message}, code="duration_out_of_bounds")
+
+
+def decide(
+    *,
+    approver: User,
+    request: AccessRequest,
+    verdict: Decision.Verdict,
+    fingerprint: str,
+    reason: str = "",
+) -> Grant | None:
+    """Approve or reject. `fingerprint` is that of the plan the approver was shown.
+
+    Raises Refused, PlanMoved when the plan has changed since, StaleState when somebody else was
+    quicker.
+    """
+    with transaction.atomic():
+        locked = AccessRequest.objects.select_for_update(of=("self",)).with_parties()
+        request = locked.get(pk=request.pk)
+        _require(authz.can_decide(approver, request))
+        spec = converge.spec_for_request(request)
+        if verdict == Decision.Verdict.APPROVED:
+            _require(authz.can_request(request.requester, request.offer))
+            if plan.fingerprint(spec) != fingerprint:
+                raise PlanMoved("The plan has changed since you opened this page. Look again.")
+        grant = lifecycle.decide(
+            Decision(
+                request=request,
+                approver=approver,
+                verdict=verdict,
+                reason=reason,
+                fingerprint=plan.fingerprint(spec),
+                decided_at=database_now(),
+            )
+        )
+        if grant is not None:
+            _nudge(tasks.converge_grant, grant.pk)
+    return grant
+
+
+def cancel(*, person: User, request: AccessRequest) -> None:
+    """Withdraw one's own pending request. Raises Refused or StaleState."""
+    _require(authz.can_cancel(person, request))
+    lifecycle.move_request(
+        request,
+        RequestState.CANCELLED,
+        actor=person.username,
+        sentence=f"{person.label} withdrew the request.",
+    )
+
+
+def revoke(*, person: User, grant: Grant, reason: str) -> None:
+    """End an access early: given back by its holder, or revoked. Raises Refused or StaleState."""
+    _require(authz.can_revoke(person, grant))
+    own = person.pk == grant.request.requester_id
+    did = "gave the access back" if own else "revoked the access"
+    with transaction.atomic():
+        lifecycle.revoke(
+            grant,
+            actor=person.username,
+            sentence=f"{person.label} {did}.",
+            reason=reason,
+            now=database_now(),
+        )
+        _nudge(tasks.converge_grant, grant.pk)
+
+
+def note_link_opened(*, person: User, grant: Grant) -> None:
+    """Store that the Switch role link was shown to its person. Raises Refused."""
+    _require(authz.can_use(person, grant, database_now()))
+    append(
+        kind="grant:switch_link:opened",
+        actor=person.username,
+        subject=grant.subject,
+        sentence=f"{person.label} opened the Switch role link.",
+    )
+
+
+def check_connection(*, asked_by: str, account: AwsAccount) -> ConnectionCheck:
+    """Ask a worker to check an account. A check that waits already is not asked for twice."""
+    with transaction.atomic():
+        waiting = account.checks.filter(finished_at__isnull=True).first()
+        if waiting is not None:
+            _nudge(tasks.check_connection, waiting.pk)
+            return waiting
+        check = ConnectionCheck.objects.create(account=account, asked_by=asked_by)
+        append(
+            kind="account:check:asked",
+            actor=asked_by,
+            subject=account.subject,
+            sentence=f"A connection check of {account} was asked for.",
+        )
+        _nudge(tasks.check_connection, check.pk)
+    return check

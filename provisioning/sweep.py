@@ -1,0 +1,113 @@
+"""Finds from the database what is due, without needing the broker.
+
+Level-triggered: it looks at rows, not at messages, so whatever was lost is found again. It nudges
+the workers, and does the work itself when the broker does not answer, or when a nudge from the
+round before was not taken up. Any number of sweepers may run: claims keep them apart.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db.models import Exists, OuterRef, Q
+
+from accounts.models import AwsAccount, ConnectionCheck, IamIdentity
+from audit.clock import database_now
+from provisioning import converge, lifecycle, onboard, tasks
+from provisioning.core.states import RequestState
+from provisioning.models import AccessRequest, Grant
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+"""Things of one kind looked at in one round; the next round takes the next ones."""
+PATIENCE = timedelta(seconds=20)
+"""How long a nudge may stay unanswered before the sweeper does the work itself."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing that is due: how to nudge a worker about it, and how to do it here."""
+
+    key: str
+    task: Any
+    work: Callable[[int], None]
+    pk: int
+
+
+@dataclass
+class Sweeper:
+    """Remembers which nudges it sent, so that it notices when nobody takes them up."""
+
+    nudged: dict[str, datetime] = field(default_factory=dict)
+
+    def sweep(self) -> int:
+        """One round. Returns how many things were due."""
+        now = database_now()
+        lapse_requests(now)
+        jobs = list(due(now))
+        self.nudged = {job.key: self.nudged[job.key] for job in jobs if job.key in self.nudged}
+        for job in jobs:
+            self._handle(job, now)
+        return len(jobs)
+
+    def _handle(self, job: Job, now: datetime) -> None:
+        sent = self.nudged.get(job.key)
+        if sent is not None and now - sent < PATIENCE:
+            return
+        if sent is None and tasks.nudge(job.task, job.pk):
+            self.nudged[job.key] = now
+            return
+        self.nudged.pop(job.key, None)
+        try:
+            job.work(job.pk)
+        except Exception:
+            # One broken row must not keep the others from their end.
+            log.exception("sweep_job_failed", job=job.key)
+
+
+def due(now: datetime) -> Iterator[Job]:
+    """Everything that waits for a worker, removals first."""
+    for grant in Grant.objects.due(now).filter(_unclaimed(now))[:BATCH]:
+        yield Job(
+            f"grant:{grant.pk}:{grant.generation}",
+            tasks.converge_grant,
+            converge.converge,
+            grant.pk,
+        )
+    for check in _checks():
+        yield Job(f"check:{check.pk}", tasks.check_connection, onboard.run_check, check.pk)
+    for identity in IamIdentity.objects.filter(next_check_at__lte=now)[:BATCH]:
+        key = f"identity:{identity.pk}:{identity.next_check_at}"
+        yield Job(key, tasks.verify_identity, onboard.verify_identity, identity.pk)
+    for request in AccessRequest.objects.waiting().filter(previewed_at__isnull=True)[:BATCH]:
+        yield Job(f"preview:{request.pk}", tasks.preview_request, converge.preview, request.pk)
+
+
+def _unclaimed(now: datetime) -> Q:
+    return Q(leased_until__isnull=True) | Q(leased_until__lt=now)
+
+
+def _checks() -> Iterator[ConnectionCheck]:
+    """Checks that were asked for, and a first one for each account that never had any."""
+    ever = ConnectionCheck.objects.filter(account=OuterRef("pk"))
+    for account in AwsAccount.objects.filter(~Exists(ever))[:BATCH]:
+        ConnectionCheck.objects.create(account=account, asked_by=lifecycle.SWEEPER)
+    yield from ConnectionCheck.objects.filter(finished_at__isnull=True).order_by("id")[:BATCH]
+
+
+def lapse_requests(now: datetime) -> None:
+    """Requests that nobody answered in time are over."""
+    for request in AccessRequest.objects.waiting().filter(lapses_at__lte=now)[:BATCH]:
+        try:
+            lifecycle.move_request(
+                request,
+                RequestState.EXPIRED,
+                actor=lifecycle.SWEEPER,
+                sentence="Nobody decided in time; the request lapsed.",
+            )
+        except lifecycle.StaleState:
+            # Decided in this very moment: that decision stands.
+            continue

@@ -1,0 +1,56 @@
+"""Celery entry points: a primary key in, one call out. And the nudge that sends them."""
+
+from typing import Any
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+from kombu import Connection, pools
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from provisioning import converge, onboard
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="sallyport.converge")
+def converge_grant(grant_id: int) -> None:
+    """Look at a grant again."""
+    converge.converge(grant_id)
+
+
+@shared_task(name="sallyport.preview")
+def preview_request(request_id: int) -> None:
+    """Try the plan of a request."""
+    converge.preview(request_id)
+
+
+@shared_task(name="sallyport.check_connection")
+def check_connection(check_id: int) -> None:
+    """Run one connection check."""
+    onboard.run_check(check_id)
+
+
+@shared_task(name="sallyport.verify_identity")
+def verify_identity(identity_id: int) -> None:
+    """Find an IAM user in AWS."""
+    onboard.verify_identity(identity_id)
+
+
+def nudge(task: Any, pk: int) -> bool:
+    """Tell the workers to look at something. Returns False when the broker does not answer.
+
+    A nudge may be lost: the sweeper finds from the database what is due. So it is tried once, with
+    `NUDGE_TIMEOUT` seconds at most for each step, and failing it never fails the caller.
+    """
+    wait = settings.NUDGE_TIMEOUT
+    options = {"socket_timeout": wait, "socket_connect_timeout": wait, "max_retries": 0}
+    broker = Connection(settings.CELERY_BROKER_URL, connect_timeout=wait, transport_options=options)
+    try:
+        with pools.producers[broker].acquire(block=True, timeout=wait) as producer:
+            task.apply_async(args=[pk], producer=producer, retry=False)
+    except (KombuError, OSError, RedisError) as error:
+        log.warning("nudge_failed", task=task.name, pk=pk, error=type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,360 @@
+"""Pages of requests, decisions and grants: load what is permitted, check the form, call one
+service, answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.models import AwsAccount, Offer, User
+from audit.clock import database_now
+from audit.models import AuditEvent
+from provisioning import authz, pages, services
+from provisioning.core.states import Phase
+from provisioning.forms import (
+    DecisionForm,
+    GiveBackForm,
+    GrantFilterForm,
+    RequestForm,
+    RevokeForm,
+    in_words,
+)
+from provisioning.lifecycle import StaleState
+from provisioning.models import ATTENTION_AFTER, AccessRequest, Decision, Grant
+
+PAGE = 50
+STOP_POLLING = 286
+"""htmx stops asking when it gets this status."""
+
+
+def _person(request: HttpRequest) -> User:
+    """Who is signed in; LoginRequiredMiddleware has let nobody else through."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+def _load(request: HttpRequest, code: str) -> AccessRequest:
+    """A request that this person may see; to anybody else it does not exist."""
+    visible = AccessRequest.objects.visible_to(_person(request)).with_parties()
+    return get_object_or_404(visible, code=code)
+
+
+def _load_grant(request: HttpRequest, code: str) -> Grant:
+    visible = Grant.objects.visible_to(_person(request)).with_parties()
+    return get_object_or_404(visible, code=code)
+
+
+def _conflict(request: HttpRequest, code: str, words: str) -> HttpResponse:
+    """409: somebody was quicker, or the plan has moved. Shows the page as it is now."""
+    messages.error(request, words)
+    return _request_page(request, _load(request, code), status=409)
+
+
+# --- My access -------------------------------------------------------------------------------
+
+
+@require_GET
+def my_access(request: HttpRequest) -> HttpResponse:
+    """What this person can use now, what is on its way, and what is over."""
+    person, now = _person(request), database_now()
+    mine = Grant.objects.held_by(person).with_parties()
+    live = [pages.access(grant, now) for grant in mine.live().order_by("ends_at")]
+    waiting = list(AccessRequest.objects.filter(requester=person).waiting().with_parties())
+    settled = not waiting and all(one.usable for one in live)
+    context = {
+        "usable": [one for one in live if one.usable],
+        "moving": [one for one in live if not one.usable],
+        "waiting": waiting,
+        "settled": settled,
+    }
+    if request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
+        status = STOP_POLLING if settled else 200
+        return render(request, "provisioning/access.html#live", context, status=status)
+    over = AccessRequest.objects.filter(requester=person).exclude(state="pending").with_parties()
+    context["over"] = over.filter(Q(grant=None) | Q(grant__phase=Phase.ENDED))[:10]
+    return render(request, "provisioning/access.html", context)
+
+
+@require_GET
+def switch_role(request: HttpRequest, code: str) -> HttpResponse:
+    """Send the holder on to the console, if the access is active at this moment."""
+    grant = get_object_or_404(Grant.objects.held_by(_person(request)).with_parties(), code=code)
+    try:
+        services.note_link_opened(person=_person(request), grant=grant)
+    except services.Refused as refused:
+        context = {
+            "grant": grant,
+            "reasons": refused.reasons,
+            "phase": grant.phase_at(database_now()),
+        }
+        return render(request, "provisioning/switch_refused.html", context, status=409)
+    return HttpResponseRedirect(pages.switch_role_url(grant))
+
+
+# --- Asking ----------------------------------------------------------------------------------
+
+
+@require_GET
+def offers(request: HttpRequest) -> HttpResponse:
+    """What this person may ask for, and why something can't be asked for right now."""
+    person = _person(request)
+    listed = Offer.objects.open_to(person).with_accounts()
+    rows = [{"offer": offer, "answer": authz.can_request(person, offer)} for offer in listed]
+    return render(request, "provisioning/offers.html", {"rows": rows})
+
+
+@require_http_methods(["GET", "POST"])
+def ask(request: HttpRequest, pk: int) -> HttpResponse:
+    """The request form of one offer."""
+    person = _person(request)
+    offer = get_object_or_404(Offer.objects.open_to(person).with_accounts(), pk=pk)
+    form = RequestForm(offer, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = services.request_access(
+                requester=person,
+                offer=offer,
+                duration=form.duration,
+                reason=form.cleaned_data["reason"],
+            )
+        except ValidationError as error:
+            _put_errors(form, error, {"duration": "minutes"})
+        except services.Refused as refused:
+            form.add_error(None, ValidationError(list(refused.reasons)))
+        else:
+            messages.success(request, "Your request is with the approvers.")
+            return redirect(made)
+    context = {
+        "offer": offer,
+        "version": offer.profile.current,
+        "form": form,
+        "answer": authz.can_request(person, offer),
+        "approvers": offer.approvers().exclude(pk=person.pk),
+    }
+    return render(request, "provisioning/ask.html", context, status=422 if form.errors else 200)
+
+
+def _put_errors(form: Form, error: ValidationError, names: dict[str, str]) -> None:
+    """Put a service's errors at the fields of the form that the values came from."""
+    for field, found in error.error_dict.items() if hasattr(error, "error_dict") else ():
+        name = names.get(field, field)
+        form.add_error(name if name in form.fields else None, found)
+    if not hasattr(error, "error_dict"):
+        form.add_error(None, error)
+
+
+# --- One request -----------------------------------------------------------------------------
+
+
+@require_GET
+def request_page(request: HttpRequest, code: str) -> HttpResponse:
+    """One request from the question to the end; its live part is polled until it has settled."""
+    asked = _load(request, code)
+    if not request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
+        return _request_page(request, asked)
+    context = _status_context(request, asked)
+    status = STOP_POLLING if context["stage"].settled else 200
+    return render(request, "provisioning/request.html#status", context, status=status)
+
+
+def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any]:
+    now, grant = database_now(), pages.grant_of(asked)
+    return {
+        "asked": asked,
+        "grant": grant,
+        "offer": asked.offer,
+        "stage": pages.stage(asked, grant, now),
+        "progress": pages.progress(asked, grant, now),
+        "doors": pages.doors(_person(request), asked, grant, now),
+        "access": pages.access(grant, now) if grant else None,
+        "decision": getattr(asked, "decision", None),
+        "events": AuditEvent.objects.about(asked.subject),
+    }
+
+
+def _request_page(
+    request: HttpRequest, asked: AccessRequest, *, form: Form | None = None, status: int = 200
+) -> HttpResponse:
+    view = pages.plan_view(asked, database_now())
+    context = _status_context(request, asked) | {
+        "plan": view,
+        "version": asked.profile_version,
+        "minutes": in_words(int(asked.duration.total_seconds() // 60)),
+        "form": form or DecisionForm(initial={"fingerprint": view.fingerprint}),
+    }
+    return render(request, "provisioning/request.html", context, status=status)
+
+
+@require_POST
+def decide(request: HttpRequest, code: str) -> HttpResponse:
+    """Approve or reject."""
+    asked = _load(request, code)
+    form = DecisionForm(request.POST)
+    if not form.is_valid():
+        return _request_page(request, asked, form=form, status=422)
+    verdict = Decision.Verdict(form.cleaned_data["verdict"])
+    try:
+        services.decide(
+            approver=_person(request),
+            request=asked,
+            verdict=verdict,
+            fingerprint=form.cleaned_data["fingerprint"],
+            reason=form.cleaned_data["reason"],
+        )
+    except services.Refused as refused:
+        return _refused(request, code, refused)
+    except (StaleState, services.PlanMoved) as moved:
+        return _conflict(request, code, str(moved))
+    messages.success(request, f"You {verdict} the request of {asked.requester.label}.")
+    return redirect(asked)
+
+
+def _refused(request: HttpRequest, code: str, refused: services.Refused) -> HttpResponse:
+    """409 where the stage has moved on, 403 where the person never may."""
+    asked = _load(request, code)
+    messages.error(request, " ".join(refused.reasons))
+    over = asked.state != "pending" or pages.grant_of(asked) is not None
+    return _request_page(request, asked, status=409 if over else 403)
+
+
+@require_POST
+def cancel(request: HttpRequest, code: str) -> HttpResponse:
+    """Withdraw one's own request."""
+    asked = _load(request, code)
+    try:
+        services.cancel(person=_person(request), request=asked)
+    except services.Refused as refused:
+        return _refused(request, code, refused)
+    except StaleState as moved:
+        return _conflict(request, code, str(moved))
+    messages.success(request, "Your request is withdrawn.")
+    return redirect(asked)
+
+
+@require_http_methods(["GET", "POST"])
+def revoke(request: HttpRequest, code: str) -> HttpResponse:
+    """Ask for a confirmation and a reason, then end the access."""
+    grant, person = _load_grant(request, code), _person(request)
+    own = person.pk == grant.request.requester_id
+    answer = authz.can_revoke(person, grant)
+    if not answer.allowed:
+        return _refused(request, code, services.Refused(answer))
+    form = (GiveBackForm if own else RevokeForm)(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.revoke(person=person, grant=grant, reason=form.cleaned_data["reason"])
+        except (StaleState, services.Refused) as moved:
+            return _conflict(request, code, str(moved))
+        words = "You gave the access back." if own else "The access is being revoked."
+        messages.success(request, words)
+        return redirect(grant)
+    context = {"grant": grant, "form": form, "own": own, "offer": grant.request.offer}
+    status = 422 if form.errors else 200
+    return render(request, "provisioning/revoke.html", context, status=status)
+
+
+# --- Approving and watching ------------------------------------------------------------------
+
+
+@require_GET
+def approvals(request: HttpRequest) -> HttpResponse:
+    """What waits for this person's decision, and what was decided lately."""
+    person = _person(request)
+    to_decide = AccessRequest.objects.to_decide(person).with_parties()
+    context = {
+        "waiting": to_decide.waiting().order_by("id")[:PAGE],
+        "decided": to_decide.exclude(state="pending").select_related("decision__approver")[:20],
+        "is_approver": Offer.objects.decided_by(person).exists(),
+    }
+    template = "provisioning/approvals.html"
+    if request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
+        template += "#live"
+    return render(request, template, context)
+
+
+def _for_overseers(
+    view: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Only admins and auditors; everybody else is told so (403)."""
+
+    def guarded(request: HttpRequest) -> HttpResponse:
+        if not _person(request).sees_everything:
+            raise PermissionDenied("This page is for admins and auditors.")
+        return view(request)
+
+    return guarded
+
+
+@require_GET
+@_for_overseers
+def grants(request: HttpRequest) -> HttpResponse:
+    """Every grant of everybody, live ones unless asked otherwise."""
+    form = GrantFilterForm(request.GET)
+    if not form.is_valid():
+        return render(request, "provisioning/grants.html", {"form": form, "rows": []}, status=422)
+    found = _filtered(form.cleaned_data["q"].strip(), form.cleaned_data["show"])
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    now, person = database_now(), _person(request)
+    rows = [
+        {"access": pages.access(one, now), "revocable": authz.can_revoke(person, one)}
+        for one in page.object_list
+    ]
+    context = {"form": form, "rows": rows, "page_obj": page, "now": now}
+    template = "provisioning/grants.html"
+    if request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
+        template += "#live"
+    return render(request, template, context)
+
+
+def _filtered(text: str, show: str) -> Any:
+    found = Grant.objects.with_parties().order_by("-id")
+    found = found.filter(phase=Phase.ENDED) if show == "ended" else found.live()
+    if show == "attention":
+        found = found.filter(attempts__gte=ATTENTION_AFTER).exclude(last_error="")
+    if show == "ending":
+        now = database_now()
+        found = found.filter(Q(revoked_at__isnull=False) | Q(ends_at__lte=now))
+    if text:
+        found = found.filter(_matches(text))
+    return found
+
+
+def _matches(text: str) -> Q:
+    pair = "request__offer__pair__"
+    return (
+        Q(request__requester__username__icontains=text)
+        | Q(code__startswith=text)
+        | Q(profile_version__role_name__icontains=text)
+        | Q(**{f"{pair}source__name__icontains": text})
+        | Q(**{f"{pair}target__name__icontains": text})
+        | Q(**{f"{pair}source__account_id__startswith": text})
+        | Q(**{f"{pair}target__account_id__startswith": text})
+    )
+
+
+@require_GET
+@_for_overseers
+def audit_log(request: HttpRequest) -> HttpResponse:
+    """Every event, newest first."""
+    page = Paginator(AuditEvent.objects.all(), PAGE).get_page(request.GET.get("page"))
+    return render(request, "provisioning/audit.html", {"page_obj": page})
+
+
+@require_POST
+def check_connection(request: HttpRequest, account_id: str) -> HttpResponse:
+    """Ask a worker to check an account's connection."""
+    person = _person(request)
+    if not person.is_portal_admin:
+        raise PermissionDenied("Only admins check connections.")
+    account = get_object_or_404(AwsAccount, account_id=account_id)
+    services.check_connection(asked_by=person.username, account=account)
+    messages.info(request, "A worker is checking the connection.")
+    return redirect(account)

@@ -1,0 +1,348 @@
+"""Convergence against the server that stands for AWS, judged by reading the state back."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.apps import apps
+
+from accounts.models import AwsAccount, Offer, User
+from audit.models import AuditEvent
+from provisioning import converge, services
+from provisioning.models import Grant
+from tests.provisioning.conftest import Approved, Aws, only_statement, refused_code
+
+SOURCE, TARGET = "111111111111", "222222222222"
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+
+
+def settle(grant: Grant) -> Grant:
+    """Let a worker look at a grant, and read the row again."""
+    converge.converge(grant.pk)
+    return Grant.objects.with_parties().get(pk=grant.pk)
+
+
+def role_arn(grant: Grant) -> str:
+    return f"arn:aws:iam::{TARGET}:role/sallyport/{grant.role_name}"
+
+
+def test_an_approved_grant_becomes_active_and_opens_the_target_to_its_person(
+    approved: Approved, aws: Aws
+) -> None:
+    grant = settle(approved())
+
+    assert (grant.phase, grant.last_error) == ("active", "")
+    session = aws.enter("userA", role_arn(grant))
+    arn = session["AssumedRoleUser"]["Arn"]
+    assert arn == f"arn:aws:sts::{TARGET}:assumed-role/{grant.role_name}/userA"
+    assert grant.role_name.startswith("SecurityReadOnlyRole-userA-")
+    aws.reads(session)
+
+
+def test_what_stands_in_aws_is_one_user_until_the_end_within_the_boundary(
+    approved: Approved, aws: Aws
+) -> None:
+    grant = settle(approved())
+    iam = aws.admin(TARGET)
+
+    role = iam.get_role(RoleName=grant.role_name)["Role"]
+    trust = only_statement(role["AssumeRolePolicyDocument"])
+    end = f"{grant.ends_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert role["Path"] == "/sallyport/"
+    assert trust["Principal"] == {"AWS": f"arn:aws:iam::{SOURCE}:user/userA"}
+    assert trust["Condition"]["DateLessThan"] == {"aws:CurrentTime": end}
+    assert trust["Condition"]["Bool"] == {"aws:MultiFactorAuthPresent": "true"}
+    boundary = f"arn:aws:iam::{TARGET}:policy/SallyportBoundary"
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
+    assert {tag["Key"]: tag["Value"] for tag in role["Tags"]} == {
+        "sallyport:grant": grant.code,
+        "sallyport:portal": "sandbox",
+        "sallyport:ends-at": end,
+    }
+    deny = iam.get_role_policy(RoleName=grant.role_name, PolicyName="SallyportEnd")
+    statement = only_statement(deny["PolicyDocument"])
+    assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "*", "*")
+    assert statement["Condition"] == {"DateGreaterThanEquals": {"aws:CurrentTime": end}}
+    attached = iam.list_attached_role_policies(RoleName=grant.role_name)["AttachedPolicies"]
+    assert [one["PolicyArn"] for one in attached] == [READ_ONLY]
+
+
+def test_the_switch_group_opens_issued_roles_of_the_target_and_never_everything(
+    approved: Approved, aws: Aws
+) -> None:
+    settle(approved())
+    iam = aws.admin(SOURCE)
+
+    policy = iam.get_group_policy(GroupName=f"switch-to-{TARGET}", PolicyName="SallyportSwitch")[
+        "PolicyDocument"
+    ]
+    statement = only_statement(policy)
+    assert statement["Action"] == "sts:AssumeRole"
+    assert statement["Resource"] == [f"arn:aws:iam::{TARGET}:role/sallyport/*"]
+    assert f"switch-to-{TARGET}" in aws.groups_of(SOURCE, "userA")
+
+
+def test_a_second_run_makes_no_second_change(approved: Approved, aws: Aws) -> None:
+    grant = settle(approved())
+    events = AuditEvent.objects.count()
+
+    again = settle(grant)
+
+    assert again.phase == "active"
+    assert AuditEvent.objects.count() == events
+    assert aws.issued_roles(TARGET) == [grant.role_name]
+
+
+def test_another_iam_user_is_refused(approved: Approved, aws: Aws) -> None:
+    grant = settle(approved())
+
+    assert refused_code(lambda: aws.enter("userC", role_arn(grant))) == "AccessDenied"
+
+
+def test_a_stranger_with_assume_role_on_everything_is_refused_too(
+    approved: Approved, aws: Aws
+) -> None:
+    grant = settle(approved())
+    everything = (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+    )
+    aws.admin(SOURCE).put_user_policy(
+        UserName="userC", PolicyName="Admin", PolicyDocument=everything
+    )
+
+    assert refused_code(lambda: aws.enter("userC", role_arn(grant))) == "AccessDenied"
+
+
+def test_without_mfa_the_person_is_refused(approved: Approved, aws: Aws) -> None:
+    grant = settle(approved())
+
+    assert refused_code(lambda: aws.enter("userA", role_arn(grant), mfa=False)) == "AccessDenied"
+
+
+def test_aws_refuses_at_the_end_although_nothing_of_ours_runs(approved: Approved, aws: Aws) -> None:
+    grant = settle(approved(minutes=30))
+    session = aws.enter("userA", role_arn(grant))
+
+    aws.clock_ahead(timedelta(minutes=31))
+
+    assert refused_code(lambda: aws.enter("userA", role_arn(grant))) == "AccessDenied"
+    assert refused_code(lambda: aws.reads(session)) == "AccessDenied"
+    assert aws.issued_roles(TARGET) == [grant.role_name]  # Nobody has cleaned up.
+
+
+def test_a_revoked_grant_leaves_nothing_and_cuts_the_live_session(
+    approved: Approved, aws: Aws, dana: User
+) -> None:
+    grant = settle(approved())
+    session = aws.enter("userA", role_arn(grant))
+
+    services.revoke(person=dana, grant=grant, reason="Wrong account.")
+    grant = settle(grant)
+
+    assert grant.phase == "ended"
+    assert grant.locked_out_at is not None
+    assert grant.ended_at is not None
+    assert aws.issued_roles(TARGET) == []
+    assert f"switch-to-{TARGET}" not in aws.groups_of(SOURCE, "userA")
+    assert refused_code(lambda: aws.enter("userA", role_arn(grant))) == "AccessDenied"
+    assert refused_code(lambda: aws.reads(session)) in {"AccessDenied", "InvalidClientTokenId"}
+
+
+def test_an_expired_grant_is_removed(
+    approved: Approved, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = settle(approved(minutes=30))
+    later = grant.ends_at + timedelta(seconds=1)
+    monkeypatch.setattr(converge, "database_now", lambda: later)
+
+    grant = settle(grant)
+
+    assert grant.phase == "ended"
+    assert grant.revoked_at is None
+    assert aws.issued_roles(TARGET) == []
+
+
+def test_membership_stays_while_a_second_grant_lives(
+    approved: Approved, aws: Aws, alice: User, bob: User
+) -> None:
+    first, second = settle(approved()), settle(approved())
+
+    services.revoke(person=alice, grant=first, reason="")
+    assert settle(first).phase == "ended"
+
+    assert aws.issued_roles(TARGET) == [second.role_name]
+    aws.enter("userA", role_arn(second))
+    services.revoke(person=alice, grant=second, reason="")
+    settle(second)
+    assert f"switch-to-{TARGET}" not in aws.groups_of(SOURCE, "userA")
+
+
+def test_widened_trust_is_cut_back_at_once(approved: Approved, aws: Aws) -> None:
+    grant = settle(approved())
+    iam = aws.admin(TARGET)
+    wide = (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":'
+        f'"arn:aws:iam::{SOURCE}:root"}},"Action":"sts:AssumeRole"}}]}}'
+    )
+    iam.update_assume_role_policy(RoleName=grant.role_name, PolicyDocument=wide)
+    iam.attach_role_policy(
+        RoleName=grant.role_name, PolicyArn="arn:aws:iam::aws:policy/PowerUserAccess"
+    )
+    iam.delete_role_policy(RoleName=grant.role_name, PolicyName="SallyportEnd")
+
+    assert settle(grant).phase == "active"
+
+    trust = iam.get_role(RoleName=grant.role_name)["Role"]["AssumeRolePolicyDocument"]
+    assert f"arn:aws:iam::{SOURCE}:user/userA" in str(trust)
+    assert "root" not in str(trust)
+    attached = iam.list_attached_role_policies(RoleName=grant.role_name)["AttachedPolicies"]
+    assert [one["PolicyArn"] for one in attached] == [READ_ONLY]
+    assert iam.list_role_policies(RoleName=grant.role_name)["PolicyNames"] == ["SallyportEnd"]
+
+
+def test_access_taken_away_by_hand_is_not_given_back(approved: Approved, aws: Aws) -> None:
+    grant = settle(approved())
+    aws.admin(TARGET).detach_role_policy(RoleName=grant.role_name, PolicyArn=READ_ONLY)
+
+    grant = settle(grant)
+
+    assert grant.phase == "pending"
+    assert "Somebody took part of this access away in AWS." in grant.last_error
+    attached = aws.admin(TARGET).list_attached_role_policies(RoleName=grant.role_name)
+    assert attached["AttachedPolicies"] == []
+
+
+def test_a_role_of_the_same_name_that_is_not_ours_is_never_touched(
+    approved: Approved, aws: Aws
+) -> None:
+    grant = approved()
+    name = grant.role_name
+    trust = (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":'
+        f'"arn:aws:iam::{TARGET}:root"}},"Action":"sts:AssumeRole"}}]}}'
+    )
+    boundary = f"arn:aws:iam::{TARGET}:policy/SallyportBoundary"
+    aws.admin(TARGET).create_role(
+        Path="/sallyport/",
+        RoleName=name,
+        AssumeRolePolicyDocument=trust,
+        PermissionsBoundary=boundary,
+    )
+
+    grant = settle(grant)
+
+    assert grant.phase == "pending"
+    assert f"A role named {name} exists that this grant did not make." in grant.last_error
+    assert aws.admin(TARGET).list_role_policies(RoleName=name)["PolicyNames"] == []
+
+
+def test_a_changed_account_stops_the_grant_and_says_what_to_do(
+    approved: Approved, aws: Aws, target: AwsAccount
+) -> None:
+    grant = approved()
+    AwsAccount.objects.filter(pk=target.pk).update(
+        boundary_arn=f"arn:aws:iam::{TARGET}:policy/Other"
+    )
+
+    grant = settle(grant)
+
+    assert grant.phase == "ended"
+    assert grant.revoked_by == "system:worker"
+    assert "no longer the one that was approved" in grant.revoke_reason
+    assert aws.issued_roles(TARGET) == []
+
+
+@pytest.mark.parametrize("lost", ["requester", "approver", "eligibility"])
+def test_rights_lost_since_the_decision_stop_the_grant(
+    approved: Approved, aws: Aws, scene: Offer, alice: User, bob: User, lost: str
+) -> None:
+    grant = approved()
+    if lost == "requester":
+        User.objects.filter(pk=alice.pk).update(is_active=False)
+    elif lost == "approver":
+        scene.approver_users.clear()
+    else:
+        scene.eligible_users.clear()
+
+    grant = settle(grant)
+
+    assert (grant.phase, grant.revoked_by) == ("ended", "system:worker")
+    assert aws.issued_roles(TARGET) == []
+
+
+def test_a_user_made_anew_under_the_same_name_gets_nothing(approved: Approved, aws: Aws) -> None:
+    grant = approved()
+    iam = aws.admin(SOURCE)
+    for key in iam.list_access_keys(UserName="userA")["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName="userA", AccessKeyId=key["AccessKeyId"])
+    iam.remove_user_from_group(GroupName="Developers", UserName="userA")
+    iam.delete_user(UserName="userA")
+    iam.create_user(UserName="userA")
+
+    grant = settle(grant)
+
+    assert grant.phase == "ended"
+    assert "deleted and made again" in grant.revoke_reason
+    assert aws.issued_roles(TARGET) == []
+
+
+def test_a_lost_provisioner_role_is_tried_again_and_never_reads_ended(
+    approved: Approved, aws: Aws, dana: User
+) -> None:
+    grant = settle(approved())
+    iam = aws.admin(TARGET)
+    iam.delete_role_policy(RoleName="SallyportProvisioner", PolicyName="SallyportProvisioner")
+    services.revoke(person=dana, grant=grant, reason="Wrong account.")
+
+    for _ in range(3):
+        Grant.objects.filter(pk=grant.pk).update(next_check_at=grant.starts_at)
+        grant = settle(grant)
+
+    assert (grant.phase, grant.attempts, grant.needs_attention) == ("ending", 3, True)
+    assert "AccessDenied" in grant.last_error
+    assert grant.next_check_at is not None
+    assert grant.ended_at is None
+
+
+def test_a_source_that_lets_us_in_no_more_does_not_keep_the_target_open(
+    approved: Approved, aws: Aws, dana: User
+) -> None:
+    grant = settle(approved())
+    iam = aws.admin(SOURCE)
+    iam.delete_role_policy(RoleName="SallyportProvisioner", PolicyName="SallyportProvisioner")
+    iam.delete_role(RoleName="SallyportProvisioner")
+    services.revoke(person=dana, grant=grant, reason="Wrong account.")
+
+    grant = settle(grant)
+
+    assert grant.phase == "ending"
+    assert grant.locked_out_at is not None
+    assert aws.issued_roles(TARGET) == []
+
+
+def test_a_provision_that_is_refused_for_good_is_undone_and_told(
+    approved: Approved, aws: Aws
+) -> None:
+    grant = approved()
+    aws.admin(TARGET).delete_policy(PolicyArn=f"arn:aws:iam::{TARGET}:policy/SallyportBoundary")
+
+    for _ in range(6):
+        grant = settle(grant)
+        if grant.phase == "ended":
+            break
+        Grant.objects.filter(pk=grant.pk).update(next_check_at=grant.starts_at)
+
+    assert grant.phase in {"ended", "ending"}
+    assert grant.revoked_by == "system:worker"
+    assert "iam:CreateRole" in grant.revoke_reason
+    assert aws.issued_roles(TARGET) == []
+    assert f"switch-to-{TARGET}" not in aws.groups_of(SOURCE, "userA")
+
+
+def test_no_credential_is_stored_or_told(approved: Approved, aws: Aws) -> None:
+    settle(approved())
+
+    text = " ".join(str(list(model._default_manager.values())) for model in apps.get_models())
+    assert "SecurityReadOnlyRole" in text
+    assert not re.search(r"\b(AKIA|ASIA)[A-Z0-9]{12,}", text)
+    assert "SecretAccessKey" not in text
