@@ -1,0 +1,107 @@
+// Progressive enhancement only: every page works without this file.
+(() => {
+  "use strict";
+
+  // One fixed shape, the same as the server's, so that times line up in tables.
+  const day = { day: "numeric", month: "short" };
+  const clock = { hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+  const shapes = { full: { ...day, year: "numeric", ...clock }, short: { ...day, ...clock } };
+
+  const pad = (number) => String(number).padStart(2, "0");
+
+  function timeLeft(seconds) {
+    const minutes = Math.floor(seconds / 60);
+    const hours = Math.floor(minutes / 60);
+    if (seconds <= 0) return "ended";
+    if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+    if (hours) return `${hours} h ${pad(minutes % 60)} min`;
+    return `${minutes} min ${pad(seconds % 60)} s`;
+  }
+
+  function showLocalTimes() {
+    for (const time of document.querySelectorAll("time[data-local]:not([title])")) {
+      const moment = new Date(time.dateTime);
+      if (Number.isNaN(moment.valueOf())) continue;
+      const shape = shapes[time.dataset.local] || shapes.full;
+      time.title = time.textContent.trim();
+      time.textContent = new Intl.DateTimeFormat("en-GB", shape).format(moment);
+    }
+  }
+
+  function tick() {
+    const now = Date.now();
+    for (const time of document.querySelectorAll("time[data-countdown]")) {
+      const seconds = Math.max(0, Math.ceil((Date.parse(time.dateTime) - now) / 1000));
+      const text = timeLeft(seconds);
+      if (time.textContent !== text) time.textContent = text;
+      // Only a countdown that we saw running tells the page that it ended: otherwise a fragment
+      // that comes back still at zero would ask for itself again and again.
+      if (!seconds && time.dataset.running) time.dispatchEvent(new Event("countdown:ended", { bubbles: true }));
+      time.dataset.running = seconds ? "yes" : "";
+    }
+    for (const bar of document.querySelectorAll("progress[data-until]")) {
+      const until = Date.parse(bar.dataset.until);
+      const share = (until - now) / (until - Date.parse(bar.dataset.from));
+      bar.value = bar.max * Math.min(1, Math.max(0, share));
+    }
+  }
+
+  function refresh() {
+    showLocalTimes();
+    tick();
+  }
+
+  function say(text) {
+    const announcer = document.getElementById("announcer");
+    if (announcer) announcer.textContent = text;
+  }
+
+  async function copy(button) {
+    const text = button.dataset.copy || button.closest(".code").querySelector("code").textContent;
+    const label = button.querySelector("span") || button;
+    const before = label.textContent;
+    let result = "Copied";
+    try {
+      await navigator.clipboard.writeText(text.trim());
+    } catch {
+      result = "Press Ctrl+C";
+      const source = button.dataset.copy ? button.previousElementSibling : button.closest(".code").querySelector("code");
+      if (source) getSelection().selectAllChildren(source);
+    }
+    say(result);
+    if (before === result) return;
+    label.textContent = result;
+    setTimeout(() => (label.textContent = before), 2000);
+  }
+
+  function release(form) {
+    delete form.dataset.sent;
+    for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button) copy(button);
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    // htmx has prevented the default by now and keeps its own count.
+    if (event.defaultPrevented || form.method !== "post" || form.target === "_blank") return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    // Not `disabled`: that would drop the button's own name and value from what is sent.
+    if (event.submitter) event.submitter.setAttribute("aria-disabled", "true");
+    setTimeout(() => release(form), 10000);
+  });
+
+  // A page that comes back out of the browser's cache must not stay locked.
+  addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(release));
+  document.addEventListener("htmx:load", refresh);
+  setInterval(tick, 1000);
+  refresh();
+  document.querySelector("[data-focus]")?.focus();
+})();
