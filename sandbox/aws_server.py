@@ -1,0 +1,344 @@
+"""The local stand-in for AWS: `python -m sandbox.aws_server --port P [--state FILE]`.
+
+moto keeps IAM's state and writes its answers; this server adds the judging, so that IAM and STS
+refuse here what they refuse at AWS. All other services are closed.
+
+Who calls is told by the access key alone; signatures are not checked. Three kinds are known:
+
+- keys and session credentials that CreateAccessKey and AssumeRole gave out, judged as AWS does;
+- `sandbox-admin-<12-digit account>` with any secret: the account's administrator, who may do
+  everything but assume a role, and so makes the accounts that the product then finds;
+- `sandbox-user-<12-digit account>-<user name>` with any secret: that IAM user, judged as any.
+
+Beside AWS's own calls there are, for the process that started the server:
+
+- GET /moto-api/ answers once the server is ready;
+- POST /sandbox-api/reset empties it, POST /sandbox-api/clock?offset=SECONDS puts its clock ahead.
+  Both want the header `X-Sandbox-Control: yes`, which no web page can send here.
+
+It listens on 127.0.0.1 only. It shows the product; it is no evidence of security.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import re
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlencode
+
+from moto.core.utils import camelcase_to_underscores, get_service_model
+from moto.moto_server.werkzeug_app import create_backend_app
+from moto.utilities.utils import get_partition
+from werkzeug.serving import make_server
+from werkzeug.test import run_wsgi_app
+
+from sandbox import iam_state
+from sandbox.aws_errors import (
+    AwsError,
+    access_denied,
+    error_xml,
+    result_xml,
+    validation,
+)
+from sandbox.evaluation import Request, decide
+from sandbox.iam_answers import Response as IamAnswers
+from sandbox.iam_requests import WITH_OWN_USER, iam_checks
+from sandbox.iam_rules import TRUST_PARAMETER, Call, bind_trust, check_rules
+from sandbox.iam_shapes import check_shapes, has_operation
+from sandbox.sts import Caller, Sessions, assume_role, assume_role_result, caller_identity, identify
+
+LARGEST_BODY = 1_000_000
+SAVE_DELAY = 0.2
+READING = ("Get", "List", "Generate")
+CREDENTIAL = re.compile(r"Credential=([^/\s]+)/\d{8}/([\w-]+)/([\w-]+)/aws4_request")
+IAM_HOME = {
+    "aws": "us-east-1",
+    "aws-cn": "cn-north-1",
+    "aws-us-gov": "us-gov-west-1",
+    "aws-eusc": "eusc-de-east-1",
+}
+LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+
+Environ = dict[str, Any]
+Params = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer."""
+
+    status: int
+    body: bytes
+    content_type: str = "text/xml"
+
+
+def _json(content: Any, status: int = 200) -> Answer:
+    return Answer(status, json.dumps(content).encode(), "application/json")
+
+
+class SandboxAws:
+    """The WSGI application. One call at a time: AWS's quotas and checks are atomic too."""
+
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        self.sessions = Sessions()
+        self.lock = threading.RLock()
+        self._changed = changed
+        self._offset = timedelta()
+        self._moto = create_backend_app("iam")
+        # Read now what the first call would otherwise wait for.
+        get_service_model("iam"), get_service_model("sts")
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        answer = self._answer(environ)
+        status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
+        length = str(len(answer.body))
+        start_response(status, [("Content-Type", answer.content_type), ("Content-Length", length)])
+        return [answer.body]
+
+    def _answer(self, environ: Environ) -> Answer:
+        path = environ.get("PATH_INFO", "/")
+        if not LOCAL_HOST.fullmatch(environ.get("HTTP_HOST", "")):
+            # A web page that has its own name resolved to 127.0.0.1 must not get in.
+            return _json({"error": "ask by the name localhost or 127.0.0.1"}, 403)
+        if path == "/moto-api/" and environ["REQUEST_METHOD"] == "GET":
+            return _json({"status": "ready"})
+        if path.startswith("/sandbox-api/"):
+            return self._control(environ, path.removeprefix("/sandbox-api/"))
+        return self._aws_answer(environ)
+
+    # For the process that started the server
+
+    def _control(self, environ: Environ, what: str) -> Answer:
+        allowed = environ["REQUEST_METHOD"] == "POST" and environ.get("HTTP_X_SANDBOX_CONTROL")
+        if not allowed or what not in ("reset", "clock"):
+            return _json({"error": "POST reset or clock, with X-Sandbox-Control: yes"}, 403)
+        with self.lock:
+            if what == "clock":
+                query = parse_qs(environ.get("QUERY_STRING", ""))
+                self._offset = timedelta(seconds=float(query.get("offset", ["0"])[0]))
+            else:
+                iam_state.clear(self.sessions)
+                self._offset = timedelta()
+            self._changed()
+            return _json({"now": self._now().isoformat()})
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + self._offset
+
+    # AWS
+
+    def _aws_answer(self, environ: Environ) -> Answer:
+        service = "iam"
+        try:
+            access_key, region, service = _signature(environ)
+            params = _params(environ)
+            with self.lock:
+                now = self._now()
+                token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN")
+                caller = identify(self.sessions, access_key, token, region, now)
+                return self._call(service, caller, params, environ, now)
+        except AwsError as error:
+            return _refusal(service, error, environ)
+        except Exception:
+            traceback.print_exc()
+            failure = AwsError("ServiceFailure", "The sandbox failed; see its log.", 500)
+            return _refusal(service, failure, environ)
+
+    def _call(
+        self, service: str, caller: Caller, params: Params, environ: Environ, now: datetime
+    ) -> Answer:
+        action = params.get("Action", "")
+        if service not in ("iam", "sts"):
+            text = f"User: {caller.arn} is not authorized: the sandbox has no service {service}"
+            raise access_denied(text)
+        if not has_operation(service, action):
+            raise AwsError("InvalidAction", f"Could not find operation {action}")
+        check_shapes(service, action, params)
+        if service == "sts":
+            return self._sts(action, caller, params, now)
+        return self._iam(action, caller, params, environ, now)
+
+    def _sts(self, action: str, caller: Caller, params: Params, now: datetime) -> Answer:
+        if action == "GetCallerIdentity":
+            return Answer(200, result_xml("sts", action, caller_identity(caller)))
+        if action == "AssumeRole":
+            session = assume_role(caller, params, self.sessions, now)
+            self._changed()
+            role_name = params["RoleArn"].rpartition("/")[2]
+            result = assume_role_result(session, role_name)
+            return Answer(200, result_xml("sts", action, result))
+        raise _not_here(action)
+
+    def _iam(
+        self, action: str, caller: Caller, params: Params, environ: Environ, now: datetime
+    ) -> Answer:
+        params = _with_own_user(action, caller, params)
+        _authorize(action, caller, params, now)
+        if not hasattr(IamAnswers, camelcase_to_underscores(action)):
+            raise _not_here(action)
+        check_rules(Call(action, params, caller.account))
+        answer = self._ask_moto(_with_bound_trust(action, caller, params), caller, environ)
+        if answer.status < 300 and not action.startswith(READING):
+            self._changed()
+        return answer
+
+    def _ask_moto(self, params: Params, caller: Caller, environ: Environ) -> Answer:
+        body = urlencode(params).encode()
+        asked = environ | {
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": "/",
+            "QUERY_STRING": "",
+            "CONTENT_TYPE": "application/x-www-form-urlencoded",
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_X_MOTO_ACCOUNT_ID": caller.account.account,
+            "wsgi.input": BytesIO(body),
+        }
+        parts, status, _ = run_wsgi_app(self._moto, asked)
+        return Answer(int(status.split()[0]), b"".join(parts))
+
+
+def _signature(environ: Environ) -> tuple[str, str, str]:
+    """Read access key, region and service off the signature."""
+    match = CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    if match is None:
+        text = "Request is missing Authentication Token"
+        raise AwsError("MissingAuthenticationToken", text, 403)
+    key, region, service = match.groups()
+    if service == "iam":
+        # IAM has one home in each partition, wherever the client thinks that it is.
+        region = IAM_HOME.get(get_partition(region), region)
+    return key, region, service
+
+
+def _params(environ: Environ) -> Params:
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length > LARGEST_BODY:
+        raise AwsError("RequestEntityTooLarge", "The request is too large.", 413)
+    body = environ["wsgi.input"].read(length).decode("utf-8", errors="replace")
+    query = environ.get("QUERY_STRING", "")
+    return dict(parse_qsl(body or query, keep_blank_values=True))
+
+
+def _refusal(service: str, error: AwsError, environ: Environ) -> Answer:
+    if service not in ("iam", "sts") and "json" in environ.get("CONTENT_TYPE", ""):
+        return _json({"__type": error.code, "message": error.message}, error.status)
+    return Answer(error.status, error_xml(service, error))
+
+
+def _not_here(action: str) -> AwsError:
+    return AwsError("NotImplemented", f"The sandbox has no {action}.", 501)
+
+
+def _with_own_user(action: str, caller: Caller, params: Params) -> Params:
+    """Some calls mean the calling user where they name none."""
+    if action not in WITH_OWN_USER or "UserName" in params:
+        return params
+    if caller.user is None:
+        raise validation("Must specify userName when calling with non-User credentials")
+    return params | {"UserName": caller.user.name}
+
+
+def _authorize(action: str, caller: Caller, params: Mapping[str, str], now: datetime) -> None:
+    """Let the caller's policies judge every permission that the call needs."""
+    if caller.is_administrator:
+        return
+    policies = caller.policies()
+    for check in iam_checks(action, params, caller.account):
+        request = Request.at(now, check.action, check.resource, caller.keys() | check.keys)
+        decision = decide(request, policies)
+        if not decision.allowed:
+            raise access_denied(
+                f"User: {caller.arn} is not authorized to perform: {check.action}"
+                f" on resource: {check.shown} {decision.reason(check.action)}"
+            )
+
+
+def _with_bound_trust(action: str, caller: Caller, params: Params) -> Params:
+    name = TRUST_PARAMETER.get(action)
+    if name is None:
+        return params
+    return params | {name: json.dumps(bind_trust(json.loads(params[name]), caller.account))}
+
+
+# The process ------------------------------------------------------------------------------
+
+
+class Keeper:
+    """Saves the state shortly after a change, and a last time at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._changed = threading.Event()
+
+    def changed(self) -> None:
+        self._changed.set()
+
+    def run(self, aws: SandboxAws, stop: threading.Event) -> None:
+        """Wait for changes until `stop`; several calls in a row are one save."""
+        while not stop.is_set():
+            self._changed.wait()
+            stop.wait(SAVE_DELAY)
+            self._changed.clear()
+            self.save(aws)
+
+    def save(self, aws: SandboxAws) -> None:
+        with aws.lock:
+            text = json.dumps(iam_state.dump(aws.sessions))
+        try:
+            iam_state.write(self._path, text)
+        except OSError as error:
+            # The next change, or the end, is the next try.
+            print(f"{self._path} cannot be written: {error}", file=sys.stderr)  # noqa: T201
+
+
+def serve(port: int, state: Path | None) -> None:
+    """Serve until SIGTERM or SIGINT; returns once everything is saved."""
+    stop = threading.Event()
+    keeper = Keeper(state) if state else None
+
+    def end(*_: object) -> None:
+        stop.set()
+        if keeper:
+            keeper.changed()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    aws = SandboxAws(changed=keeper.changed) if keeper else SandboxAws()
+    if state:
+        iam_state.read(state, aws.sessions)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", port, aws, threaded=True)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    if keeper:
+        keeper.run(aws, stop)
+    stop.wait()
+    server.shutdown()
+    # Nothing is changed after the last save: the lock is never given back.
+    aws.lock.acquire()
+    if keeper:
+        keeper.save(aws)
+
+
+def main() -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(prog="sandbox.aws_server", description="A stand-in for AWS.")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--state", type=Path, help="file that keeps the accounts between two runs")
+    arguments = parser.parse_args()
+    serve(arguments.port, arguments.state)
+
+
+if __name__ == "__main__":
+    main()
