@@ -6,6 +6,7 @@ models [3.1, 3.8]; `\\w` is written out, because Python's accepts letters that A
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,7 +33,12 @@ POLICY_ARN: Final = re.compile(
 AWS_MANAGED_POLICY: Final = re.compile(
     r"(?:[A-Za-z0-9.,+@=_-]+/)*[A-Za-z0-9_+=,.@-]{1,128}", re.ASCII
 )
-ONE_LINE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")
+ONE_LINE: Final = re.compile(
+    r"[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]*"
+)
+"""No control characters, line ends or direction marks: with these a name reads as another one."""
+MANAGED_POLICIES_MAX: Final = 10
+"""AWS's default quota of managed policies on a role [3.3]."""
 
 
 class Partition(models.TextChoices):
@@ -129,6 +135,27 @@ def validate_policy_arn(text: str) -> None:
     _validator(POLICY_ARN, message, "malformed_policy_arn", text)
 
 
+def objections_to_arns(
+    *, partition: str, account_id: str, role: str, boundary: str
+) -> dict[str, ValidationError]:
+    """What speaks against an account's two ARNs, by field. Malformed ones are others' to refuse."""
+    found: dict[str, ValidationError] = {}
+    for field, match in (
+        ("provisioner_role_arn", ROLE_ARN.fullmatch(role)),
+        ("boundary_arn", POLICY_ARN.fullmatch(boundary)),
+    ):
+        if match and ACCOUNT_ID.fullmatch(account_id) and match["account_id"] != account_id:
+            message = f"This ARN belongs to account {match['account_id']}, not to {account_id}."
+            found[field] = ValidationError(message, code="arn_of_other_account")
+        elif match and match["partition"] != partition:
+            message = f"This ARN is in the partition {match['partition']}, not in {partition}."
+            found[field] = ValidationError(message, code="arn_of_other_partition")
+        elif match and match[0].lower().partition("/")[2].startswith("sallyport/"):
+            message = "It must stand outside the path /sallyport/, where the provisioner may write."
+            found[field] = ValidationError(message, code="arn_under_our_path")
+    return found
+
+
 def validate_user_name(text: str) -> None:
     """An IAM user name."""
     message = "An IAM user name has 1 to 64 letters, digits or + = , . @ _ - and no spaces."
@@ -154,7 +181,8 @@ def validate_group_name(text: str) -> None:
 
 def validate_one_line(text: str) -> None:
     """A label: one line, no control characters, which logs and mails would trip over."""
-    _validator(ONE_LINE, "Use one line without control characters.", "control_characters", text)
+    message = "Use one line without control characters and direction marks."
+    _validator(ONE_LINE, message, "control_characters", text)
 
 
 def managed_policy_name(text: str) -> str:
@@ -177,3 +205,27 @@ def managed_policy_name(text: str) -> str:
         name,
     )
     return name
+
+
+def managed_policy_names(texts: Iterable[str]) -> list[str]:
+    """Names of AWS managed policies in the order given, each once.
+
+    Raises ValidationError with every reason: malformed ones, doubled ones, more than a role takes.
+    """
+    names: list[str] = []
+    problems: list[ValidationError] = []
+    for text in texts:
+        try:
+            name = managed_policy_name(text)
+        except ValidationError as error:
+            problems.append(error)
+            continue
+        if name in names:
+            problems.append(ValidationError(f"{name} is named twice.", code="policy_named_twice"))
+        names.append(name)
+    if len(names) > MANAGED_POLICIES_MAX:
+        message = f"AWS attaches at most {MANAGED_POLICIES_MAX} managed policies to a role."
+        problems.append(ValidationError(message, code="too_many_policies"))
+    if problems:
+        raise ValidationError(problems)
+    return names

@@ -2,18 +2,23 @@
 
 import secrets
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, Group, UserManager
+from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
 
+from accounts import inline_policy
 from accounts.aws_names import (
+    GROUP_POLICIES,
     STS_REGION,
     Partition,
     Tone,
+    managed_policy_names,
+    objections_to_arns,
     validate_account_id,
     validate_group_name,
     validate_one_line,
@@ -22,6 +27,7 @@ from accounts.aws_names import (
     validate_role_arn,
     validate_user_name,
 )
+from accounts.constraints import FieldConstraints
 
 SHORTEST_GRANT = timedelta(minutes=5)
 LONGEST_GRANT = timedelta(days=7)
@@ -91,11 +97,29 @@ def new_external_id() -> str:
     return f"sallyport-{secrets.token_hex(16)}"
 
 
-class AwsAccount(models.Model):
+class AwsAccountQuerySet(models.QuerySet["AwsAccount"]):
+    """Reading accounts."""
+
+    def with_use(self) -> Self:
+        """Add how many pairs begin and end here, and the last check as `last_checks`."""
+        last = ConnectionCheck.objects.values("account").annotate(last=Max("pk")).values("last")
+        checks = ConnectionCheck.objects.filter(pk__in=last)
+        # Grouped queries do not take Meta.ordering.
+        rows = self.annotate(
+            pairs_out=Count("pairs_from", distinct=True), pairs_in=Count("pairs_to", distinct=True)
+        ).order_by(Lower("name"))
+        return rows.prefetch_related(Prefetch("checks", checks, to_attr="last_checks"))
+
+
+class AwsAccount(FieldConstraints):
     """An AWS account that takes part as source, as target, or as both."""
 
     account_id = models.CharField(
-        "account id", max_length=12, unique=True, validators=[validate_account_id]
+        "account id",
+        max_length=12,
+        unique=True,
+        validators=[validate_account_id],
+        error_messages={"unique": "This account is registered already."},
     )
     name = models.CharField(max_length=50, validators=[validate_one_line])
     partition = models.CharField(max_length=10, choices=Partition, default=Partition.AWS)
@@ -108,9 +132,11 @@ class AwsAccount(models.Model):
     external_id = models.CharField(
         "external id", max_length=64, unique=True, default=new_external_id, editable=False
     )
-    group_policies = models.JSONField(default=list)
+    group_policies = models.JSONField(default=list, blank=True)
     """AWS managed policies that this account's switch groups also carry, by name."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = AwsAccountQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -134,6 +160,20 @@ class AwsAccount(models.Model):
     def get_absolute_url(self) -> str:
         """The account's page."""
         return reverse("accounts:account", args=[self.account_id])
+
+    def clean(self) -> None:
+        """Refuse ARNs of another account, and group policies outside the closed list."""
+        errors = objections_to_arns(
+            partition=self.partition,
+            account_id=self.account_id,
+            role=self.provisioner_role_arn,
+            boundary=self.boundary_arn,
+        )
+        if not set(self.group_policies) <= set(GROUP_POLICIES):
+            message = f"A switch group may carry {', '.join(GROUP_POLICIES)} and nothing else."
+            errors["group_policies"] = ValidationError(message, code="unknown_group_policy")
+        if errors:
+            raise ValidationError(dict(errors))
 
     @property
     def region(self) -> str:
@@ -164,12 +204,19 @@ class ConnectionCheck(models.Model):
         return f"check {self.pk} of {self.account_id}"
 
     @property
+    def state(self) -> str:
+        """`waiting` until a worker has finished, then `passed` or `failed`."""
+        if self.finished_at is None:
+            return "waiting"
+        return "passed" if self.passed else "failed"
+
+    @property
     def passed(self) -> bool:
         """Whether the check has run and every finding is good."""
-        return self.finished_at is not None and all(one["ok"] for one in self.findings)
+        return bool(self.findings) and all(one["ok"] for one in self.findings)
 
 
-class AccountPair(models.Model):
+class AccountPair(FieldConstraints):
     """Source and target: people whose IAM users live in the one may be let into the other."""
 
     source = models.ForeignKey(AwsAccount, on_delete=models.PROTECT, related_name="pairs_from")
@@ -202,19 +249,43 @@ class AccountPair(models.Model):
         """The pair in audit events."""
         return f"pair:{self.pk}"
 
+    def clean(self) -> None:
+        """Refuse a group that differs from another pair's by case only: to IAM it is the same."""
+        alike = AccountPair.objects.filter(
+            source=self.source_id, switch_group__iexact=self.switch_group
+        ).exclude(switch_group=self.switch_group)
+        other = alike.exclude(pk=self.pk).first()
+        if other is not None:
+            message = f"Write it as {other.switch_group}, like {other}: IAM ignores case in names."
+            raise ValidationError({"switch_group": ValidationError(message, code="group_case")})
+
     def group_targets(self) -> list[str]:
         """Account ids of all pairs that share this pair's switch group, sorted."""
         shared = AccountPair.objects.filter(source=self.source, switch_group=self.switch_group)
         return sorted(shared.values_list("target__account_id", flat=True))
 
 
-class AccessProfile(models.Model):
+class AccessProfileQuerySet(models.QuerySet["AccessProfile"]):
+    """Reading profiles."""
+
+    def with_use(self) -> Self:
+        """Add how many offers hold it, and the current version as `current_versions`."""
+        last = ProfileVersion.objects.values("profile").annotate(last=Max("pk")).values("last")
+        versions = ProfileVersion.objects.filter(pk__in=last)
+        # Grouped queries do not take Meta.ordering.
+        rows = self.annotate(offer_count=Count("offers")).order_by(Lower("name"))
+        return rows.prefetch_related(Prefetch("versions", versions, to_attr="current_versions"))
+
+
+class AccessProfile(FieldConstraints):
     """A set of permissions that can be offered, in versions that never change."""
 
     name = models.CharField(max_length=60, validators=[validate_one_line])
     description = models.CharField(max_length=300, blank=True, validators=[validate_one_line])
     tone = models.CharField("colour", max_length=6, choices=Tone, default=Tone.GREEN)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = AccessProfileQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -233,6 +304,10 @@ class AccessProfile(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        """The profile's page."""
+        return reverse("accounts:profile", args=[self.pk])
+
     @property
     def current(self) -> "ProfileVersion":
         """The version that new requests are made with."""
@@ -244,7 +319,7 @@ class AccessProfile(models.Model):
         return f"profile:{self.pk}"
 
 
-class ProfileVersion(models.Model):
+class ProfileVersion(FieldConstraints):
     """One immutable version of a profile; requests and grants pin it.
 
     A database trigger refuses updates and deletions, so that what an approver saw stays what is
@@ -254,9 +329,9 @@ class ProfileVersion(models.Model):
     profile = models.ForeignKey(AccessProfile, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     role_name = models.CharField(max_length=32, validators=[validate_profile_role_name])
-    managed_policies = models.JSONField(default=list)
+    managed_policies = models.JSONField(default=list, blank=True)
     """Names of AWS managed policies, with path and without partition, such as ReadOnlyAccess."""
-    inline_policy = models.JSONField(null=True)
+    inline_policy = models.JSONField(null=True, blank=True)
     session_duration = models.DurationField(default=SHORTEST_SESSION)
     require_mfa = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -276,6 +351,24 @@ class ProfileVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.profile.name} v{self.number}"
 
+    def clean(self) -> None:
+        """Refuse permissions that AWS would not take or a profile must not hold, or none at all."""
+        errors: dict[str, ValidationError] = {}
+        try:
+            self.managed_policies = managed_policy_names(self.managed_policies)
+        except ValidationError as error:
+            errors["managed_policies"] = error
+        try:
+            if self.inline_policy is not None:
+                inline_policy.check(self.inline_policy)
+        except ValidationError as error:
+            errors["inline_policy"] = error
+        if not self.managed_policies and self.inline_policy is None:
+            message = "Name at least one managed policy here, or write an inline policy."
+            errors["managed_policies"] = ValidationError(message, code="no_permissions")
+        if errors:
+            raise ValidationError(dict(errors))
+
 
 class OfferQuerySet(models.QuerySet["Offer"]):
     """Which offers concern a person."""
@@ -294,6 +387,15 @@ class OfferQuerySet(models.QuerySet["Offer"]):
         """Offers whose requests a person may decide on (their own excepted, see authz)."""
         return self.filter(self._named(Offer.approver_users, Offer.approver_groups, person))
 
+    def with_other_approvers(self, person: User) -> Self:
+        """Offers that somebody other than this person could decide on."""
+        active = User.objects.filter(is_active=True).exclude(pk=person.pk)
+        by_name = Offer.approver_users.through.objects.filter(offer=OuterRef("pk"), user__in=active)
+        by_group = Offer.approver_groups.through.objects.filter(
+            offer=OuterRef("pk"), group__user__in=active
+        )
+        return self.filter(Q(Exists(by_name)) | Q(Exists(by_group)))
+
     @staticmethod
     def _named(users: object, groups: object, person: User) -> Q:
         by_name = users.through.objects.filter(offer=OuterRef("pk"), user=person)  # type: ignore[attr-defined]
@@ -301,7 +403,7 @@ class OfferQuerySet(models.QuerySet["Offer"]):
         return Q(Exists(by_name)) | Q(Exists(by_group))
 
 
-class Offer(models.Model):
+class Offer(FieldConstraints):
     """A profile on a pair: who may ask, who approves, for how long at most."""
 
     pair = models.ForeignKey(AccountPair, on_delete=models.PROTECT, related_name="offers")
@@ -339,14 +441,50 @@ class Offer(models.Model):
         """The offer in audit events."""
         return f"offer:{self.pk}"
 
+    def get_absolute_url(self) -> str:
+        """The offer's page."""
+        return reverse("accounts:offer", args=[self.pk])
+
+    def requesters(self) -> models.QuerySet[User]:
+        """Everybody who may ask for this offer, by name."""
+        return _people(self.eligible_users, self.eligible_groups)
+
+    def check_duration(self, duration: timedelta) -> None:
+        """Raise ValidationError unless a grant of this offer may last so long."""
+        if not SHORTEST_GRANT <= duration <= self.max_duration:
+            longest = int(self.max_duration / timedelta(minutes=1))
+            message = f"Choose between 5 and {longest} minutes: that is what this offer allows."
+            raise ValidationError(message, code="duration_out_of_bounds")
+
     def approvers(self) -> models.QuerySet[User]:
         """Everybody who could decide on a request for this offer, by name."""
-        named = Q(pk__in=self.approver_users.values("pk"))
-        grouped = Q(groups__in=self.approver_groups.values("pk"))
-        return User.objects.filter(named | grouped, is_active=True).distinct().order_by("username")
+        return _people(self.approver_users, self.approver_groups)
+
+    def warnings(self) -> list[str]:
+        """What is allowed, but leaves the offer without use for somebody, as sentences."""
+        if not self.is_active:
+            return []
+        approvers, requesters = list(self.approvers()[:2]), self.requesters()
+        if not approvers:
+            return ["Nobody can approve: the groups that do have no members who can sign in."]
+        if not requesters.exists():
+            return ["Nobody can ask: the groups that may have no members who can sign in."]
+        only = approvers[0]
+        if len(approvers) > 1 or not requesters.filter(pk=only.pk).exists():
+            return []
+        return [
+            f"{only.label} is the only approver and may ask as well. Nobody decides on their own "
+            f"request, so {only.label} cannot get this access until somebody else approves too."
+        ]
 
 
-class IamIdentity(models.Model):
+def _people(users: Any, groups: Any) -> models.QuerySet[User]:
+    """The people named, and the members of the groups named, who can sign in; by user name."""
+    named = Q(pk__in=users.values("pk")) | Q(groups__in=groups.values("pk"))
+    return User.objects.filter(named, is_active=True).distinct().order_by("username")
+
+
+class IamIdentity(FieldConstraints):
     """Which IAM user a person is in a source account.
 
     `unique_id` is AWS's own id of that user. Grants are bound to it: a user who was deleted and
@@ -389,6 +527,13 @@ class IamIdentity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_name} in {self.account.name}"
+
+    @property
+    def state(self) -> str:
+        """`failed` when the last look found something wrong, `looking`, or `verified`."""
+        if self.last_error:
+            return "failed"
+        return "verified" if self.verified_at and not self.next_check_at else "looking"
 
     @property
     def subject(self) -> str:

@@ -150,6 +150,7 @@ def save_offer(
         "approver_groups": list(approver_groups),
     }
     _refuse_nobody(people)
+    _refuse_moving(offer)
     verb = "changed" if offer.pk else "made"
     offer.full_clean()
     offer.save()
@@ -167,6 +168,14 @@ def save_offer(
         },
     )
     return offer
+
+
+def _refuse_moving(offer: Offer) -> None:
+    """Requests and grants of an offer are read through its pair: another one would move them."""
+    stored = Offer.objects.filter(pk=offer.pk).first()
+    if stored and (stored.pair_id, stored.profile_id) != (offer.pair_id, offer.profile_id):
+        message = "An offer keeps its pair and its profile. Make another one instead."
+        raise ValidationError(message, code="offer_moved")
 
 
 def _refuse_nobody(people: dict[str, list[Any]]) -> None:
@@ -189,6 +198,21 @@ def link_identity(*, actor: User | str, identity: IamIdentity) -> IamIdentity:
         sentence=f"{_label(actor)} linked {identity.person.label} to {identity}.",
     )
     return identity
+
+
+@transaction.atomic
+def look_again(*, actor: User | str, identity: IamIdentity) -> bool:
+    """Let a worker look for an identity's IAM user at once. False when it was found meanwhile."""
+    failed = IamIdentity.objects.filter(pk=identity.pk).exclude(last_error="")
+    if failed.update(next_check_at=database_now(), last_error="") != 1:
+        return False
+    append(
+        kind="identity:check:asked",
+        actor=_name(actor),
+        subject=identity.subject,
+        sentence=f"{_label(actor)} asked to look for {identity} again.",
+    )
+    return True
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ Services enforce the answer, pages show it, and nobody else repeats it.
 from dataclasses import dataclass
 from datetime import datetime
 
-from accounts.models import IamIdentity, Offer, User
+from accounts.models import IamIdentity, Offer, OfferQuerySet, User
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Grant
 
@@ -30,6 +30,16 @@ def _answer(*objections: str | None) -> Answer:
     return Answer(tuple(one for one in objections if one))
 
 
+def _basics(person: User) -> tuple[str | None, ...]:
+    """What holds for every change: the person is switched on, and no auditor."""
+    return (
+        None if person.is_active else "Your account is switched off.",
+        "Auditors read everything and change nothing."
+        if person.role == User.Role.AUDITOR
+        else None,
+    )
+
+
 def identity_for(person: User, offer: Offer) -> IamIdentity | None:
     """Which IAM user a person is in the source account of an offer."""
     return IamIdentity.objects.filter(person=person, account=offer.pair.source).first()
@@ -37,19 +47,41 @@ def identity_for(person: User, offer: Offer) -> IamIdentity | None:
 
 def can_request(person: User, offer: Offer) -> Answer:
     """May this person ask for this offer?"""
-    identity = identity_for(person, offer)
-    source = offer.pair.source.name
     eligible = Offer.objects.open_to(person).filter(pk=offer.pk).exists()
     others = offer.approvers().exclude(pk=person.pk).exists()
+    return _request_answer(person, offer, eligible, others, identity_for(person, offer))
+
+
+def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
+    """The same for offers open to this person, with the same number of queries for any number."""
+    identities = {one.account_id: one for one in IamIdentity.objects.filter(person=person)}
+    decided = set(offers.with_other_approvers(person).values_list("pk", flat=True))
+    return [
+        (
+            offer,
+            _request_answer(
+                person, offer, True, offer.pk in decided, identities.get(offer.pair.source_id)
+            ),
+        )
+        for offer in offers
+    ]
+
+
+def _request_answer(
+    person: User, offer: Offer, eligible: bool, others: bool, identity: IamIdentity | None
+) -> Answer:
+    source = offer.pair.source.name
+    if identity is None:
+        problem = f"No IAM user in {source} is linked to you. Ask an admin to link yours."
+    elif not identity.verified_at:
+        problem = f"Your IAM user {identity.user_name} has not been found in {source} yet."
+    else:
+        problem = None
     return _answer(
-        None if person.is_active else "Your account is switched off.",
+        *_basics(person),
         None if eligible else "This offer is not open to you. Ask an admin to name you on it.",
         None if others else "Nobody else can approve this offer. Ask an admin to add an approver.",
-        f"No IAM user in {source} is linked to you. Ask an admin to link yours."
-        if identity is None
-        else None
-        if identity.verified_at
-        else f"Your IAM user {identity.user_name} has not been found in {source} yet.",
+        problem,
     )
 
 
@@ -57,7 +89,7 @@ def can_decide(person: User, request: AccessRequest) -> Answer:
     """May this person approve or reject this request? Admins and superusers are no exception."""
     names_them = Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
     return _answer(
-        None if person.is_active else "Your account is switched off.",
+        *_basics(person),
         "Nobody decides on their own request." if person.pk == request.requester_id else None,
         None if names_them else "You are not an approver of this offer.",
         None
@@ -83,12 +115,18 @@ def can_revoke(person: User, grant: Grant) -> Answer:
         or person.is_portal_admin
         or Offer.objects.decided_by(person).filter(pk=grant.request.offer_id).exists()
     )
-    over = grant.phase == Phase.ENDED or grant.revoked_at is not None
     return _answer(
-        None if person.is_active else "Your account is switched off.",
+        *_basics(person),
         None if concerns_them else "Only its holder, an approver of the offer or an admin can.",
-        "This access has been revoked or has ended already." if over else None,
+        "This access has been revoked or has ended already." if grant.is_over else None,
     )
+
+
+_NOT_USABLE = {
+    Phase.PENDING: "This access is not ready yet.",
+    Phase.ENDING: "This access has ended.",
+    Phase.ENDED: "This access has ended.",
+}
 
 
 def can_use(person: User, grant: Grant, now: datetime) -> Answer:
@@ -96,5 +134,5 @@ def can_use(person: User, grant: Grant, now: datetime) -> Answer:
     return _answer(
         None if person.is_active else "Your account is switched off.",
         None if person.pk == grant.request.requester_id else "This is somebody else's access.",
-        None if grant.usable_at(now) else f"This access is {grant.phase_at(now)}.",
+        _NOT_USABLE.get(grant.phase_at(now)),
     )

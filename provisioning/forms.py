@@ -13,6 +13,10 @@ PRESETS = (15, 30, 60, 120, 240, 480, 720, 1440)
 """Minutes offered as a choice, trimmed to what the offer allows."""
 
 
+MINUTES_LIMIT = 1_000_000
+"""Beyond every offer; longer input would overflow a timedelta."""
+
+
 def in_words(minutes: int) -> str:
     """A duration as people say it: `45 min`, `2 h`, `1 h 30 min`, `3 d`."""
     days, rest = divmod(minutes, 24 * 60)
@@ -36,6 +40,7 @@ class RequestForm(forms.Form):
 
     def __init__(self, offer: Offer, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.offer = offer
         shortest = int(SHORTEST_GRANT / timedelta(minutes=1))
         longest = int(offer.max_duration / timedelta(minutes=1))
         self.presets = [(one, in_words(one)) for one in PRESETS if one <= longest]
@@ -52,10 +57,9 @@ class RequestForm(forms.Form):
         }
 
     def clean_minutes(self) -> int:
-        """Within what any grant may last; the service compares with the offer's own limit."""
+        """Within what the offer allows."""
         minutes: int = self.cleaned_data["minutes"]
-        if not 0 < minutes <= 7 * 24 * 60:
-            raise forms.ValidationError(self.fields["minutes"].help_text, code="out_of_bounds")
+        self.offer.check_duration(timedelta(minutes=min(minutes, MINUTES_LIMIT)))
         return minutes
 
     @property

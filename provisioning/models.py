@@ -15,6 +15,8 @@ from provisioning.core.states import Phase, RequestState
 
 PENDING_LIFETIME = timedelta(hours=24)
 """How long a request waits for a decision before it lapses."""
+ONE_PENDING = "request_one_pending_per_offer"
+ALREADY_ASKED = "A request of yours for this offer waits for a decision."
 ATTENTION_AFTER = 3
 """Failed attempts after which a grant is shown as needing attention."""
 
@@ -90,8 +92,8 @@ class AccessRequest(models.Model):
             models.UniqueConstraint(
                 fields=["requester", "offer"],
                 condition=Q(state="pending"),
-                name="request_one_pending_per_offer",
-                violation_error_message="A request of yours for this offer waits for a decision.",
+                name=ONE_PENDING,
+                violation_error_message=ALREADY_ASKED,
             ),
         ]
         indexes = [models.Index(fields=["state", "lapses_at"], name="request_state_lapses")]
@@ -267,6 +269,11 @@ class Grant(models.Model):
     def needs_attention(self) -> bool:
         """Whether a person should look: several attempts failed."""
         return bool(self.last_error) and self.attempts >= ATTENTION_AFTER
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was revoked or has ended: there is nothing left to end."""
+        return self.phase == Phase.ENDED or self.revoked_at is not None
 
     def should_exist(self, now: datetime) -> bool:
         """Whether the access should exist at `now`."""

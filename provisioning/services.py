@@ -8,15 +8,22 @@ from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from accounts.models import SHORTEST_GRANT, AwsAccount, ConnectionCheck, Offer, User
+from accounts.models import AwsAccount, ConnectionCheck, Offer, User
 from audit.clock import database_now
 from audit.models import append
 from provisioning import authz, converge, lifecycle, tasks
 from provisioning.core import plan
 from provisioning.core.states import RequestState
-from provisioning.models import PENDING_LIFETIME, AccessRequest, Decision, Grant
+from provisioning.models import (
+    ALREADY_ASKED,
+    ONE_PENDING,
+    PENDING_LIFETIME,
+    AccessRequest,
+    Decision,
+    Grant,
+)
 
 
 class Refused(Exception):
@@ -43,9 +50,9 @@ def _nudge(task: Any, pk: int) -> None:
 def request_access(
     *, requester: User, offer: Offer, duration: timedelta, reason: str
 ) -> AccessRequest:
-    """Ask for an offer. Raises Refused, or ValidationError by field."""
+    """Ask for an offer. Raises Refused, or ValidationError."""
     _require(authz.can_request(requester, offer))
-    _check_duration(offer, duration)
+    offer.check_duration(duration)
     identity = authz.identity_for(requester, offer)
     if identity is None:  # can_request has refused this; it is here for the type.
         raise Refused(authz.Answer(("No IAM user is linked to you.",)))
@@ -58,18 +65,17 @@ def request_access(
         reason=reason,
         lapses_at=database_now() + PENDING_LIFETIME,
     )
-    with transaction.atomic():
-        request.full_clean(exclude=["requester", "identity", "offer", "profile_version"])
-        lifecycle.open_request(request, actor=requester.username)
-        _nudge(tasks.preview_request, request.pk)
+    request.full_clean()
+    try:
+        with transaction.atomic():
+            lifecycle.open_request(request, actor=requester.username)
+            _nudge(tasks.preview_request, request.pk)
+    except IntegrityError as error:
+        if ONE_PENDING not in str(error):
+            raise
+        # Sent twice at the same moment: the constraint says what full_clean would have said.
+        raise ValidationError(ALREADY_ASKED, code=ONE_PENDING) from error
     return request
-
-
-def _check_duration(offer: Offer, duration: timedelta) -> None:
-    if not SHORTEST_GRANT <= duration <= offer.max_duration:
-        longest = int(offer.max_duration.total_seconds() // 60)
-        message = f"Choose between 5 and {longest} minutes: that is what this offer allows."
-        raise ValidationError({"duration": message}, code="duration_out_of_bounds")
 
 
 def decide(

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -17,7 +17,7 @@ from accounts.models import AwsAccount, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import authz, pages, services
-from provisioning.core.states import Phase
+from provisioning.core.states import Phase, RequestState
 from provisioning.forms import (
     DecisionForm,
     GiveBackForm,
@@ -39,6 +39,11 @@ def _person(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
+
+
+def _posted(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to. An empty post is a post too: its missing fields are errors."""
+    return request.POST if request.method == "POST" else None
 
 
 def _load(request: HttpRequest, code: str) -> AccessRequest:
@@ -107,7 +112,10 @@ def offers(request: HttpRequest) -> HttpResponse:
     """What this person may ask for, and why something can't be asked for right now."""
     person = _person(request)
     listed = Offer.objects.open_to(person).with_accounts()
-    rows = [{"offer": offer, "answer": authz.can_request(person, offer)} for offer in listed]
+    rows = [
+        {"offer": offer, "answer": answer}
+        for offer, answer in authz.can_request_each(person, listed)
+    ]
     return render(request, "provisioning/offers.html", {"rows": rows})
 
 
@@ -116,7 +124,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
     """The request form of one offer."""
     person = _person(request)
     offer = get_object_or_404(Offer.objects.open_to(person).with_accounts(), pk=pk)
-    form = RequestForm(offer, request.POST or None)
+    form = RequestForm(offer, _posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             made = services.request_access(
@@ -126,7 +134,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
                 reason=form.cleaned_data["reason"],
             )
         except ValidationError as error:
-            _put_errors(form, error, {"duration": "minutes"})
+            form.add_error(None, error)
         except services.Refused as refused:
             form.add_error(None, ValidationError(list(refused.reasons)))
         else:
@@ -140,15 +148,6 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
         "approvers": offer.approvers().exclude(pk=person.pk),
     }
     return render(request, "provisioning/ask.html", context, status=422 if form.errors else 200)
-
-
-def _put_errors(form: Form, error: ValidationError, names: dict[str, str]) -> None:
-    """Put a service's errors at the fields of the form that the values came from."""
-    for field, found in error.error_dict.items() if hasattr(error, "error_dict") else ():
-        name = names.get(field, field)
-        form.add_error(name if name in form.fields else None, found)
-    if not hasattr(error, "error_dict"):
-        form.add_error(None, error)
 
 
 # --- One request -----------------------------------------------------------------------------
@@ -217,11 +216,14 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
     return redirect(asked)
 
 
-def _refused(request: HttpRequest, code: str, refused: services.Refused) -> HttpResponse:
+def _refused(
+    request: HttpRequest, code: str, refused: services.Refused, *, ends_access: bool = False
+) -> HttpResponse:
     """409 where the stage has moved on, 403 where the person never may."""
     asked = _load(request, code)
     messages.error(request, " ".join(refused.reasons))
-    over = asked.state != "pending" or pages.grant_of(asked) is not None
+    grant = pages.grant_of(asked)
+    over = grant.is_over if grant and ends_access else asked.state != RequestState.PENDING
     return _request_page(request, asked, status=409 if over else 403)
 
 
@@ -246,8 +248,8 @@ def revoke(request: HttpRequest, code: str) -> HttpResponse:
     own = person.pk == grant.request.requester_id
     answer = authz.can_revoke(person, grant)
     if not answer.allowed:
-        return _refused(request, code, services.Refused(answer))
-    form = (GiveBackForm if own else RevokeForm)(request.POST or None)
+        return _refused(request, code, services.Refused(answer), ends_access=True)
+    form = (GiveBackForm if own else RevokeForm)(_posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             services.revoke(person=person, grant=grant, reason=form.cleaned_data["reason"])
@@ -304,7 +306,11 @@ def grants(request: HttpRequest) -> HttpResponse:
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
     now, person = database_now(), _person(request)
     rows = [
-        {"access": pages.access(one, now), "revocable": authz.can_revoke(person, one)}
+        {
+            "access": pages.access(one, now),
+            # Approvers revoke from the request's page: asking for each row would cost a query each.
+            "revocable": person.is_portal_admin and authz.can_revoke(person, one),
+        }
         for one in page.object_list
     ]
     context = {"form": form, "rows": rows, "page_obj": page, "now": now}
