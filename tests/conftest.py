@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import AccessProfile, AccountPair, AwsAccount, IamIdentity, Offer, User
+from tests.aws_world import approved, aws, scene
 from tests.factories import (
     AccessProfileFactory,
     AccountPairFactory,
@@ -18,6 +19,9 @@ from tests.factories import (
     OfferFactory,
     UserFactory,
 )
+
+__all__ = ["approved", "aws", "scene"]
+"""Fixtures that live in a module of their own; pytest finds them by being imported here."""
 
 type ClientFor = Callable[[User | None], Client]
 

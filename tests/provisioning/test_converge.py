@@ -10,7 +10,7 @@ from accounts.models import AwsAccount, Offer, User
 from audit.models import AuditEvent
 from provisioning import converge, services
 from provisioning.models import Grant
-from tests.provisioning.conftest import Approved, Aws, only_statement, refused_code
+from tests.aws_world import Approved, Aws, only_statement, refused_code
 
 SOURCE, TARGET = "111111111111", "222222222222"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"

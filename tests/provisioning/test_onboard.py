@@ -9,7 +9,7 @@ import pytest
 from accounts.models import AwsAccount, ConnectionCheck, IamIdentity, User
 from audit.models import AuditEvent
 from provisioning import onboard, services
-from tests.provisioning.conftest import Aws
+from tests.aws_world import Aws
 
 TARGET, ROLE = "222222222222", "SallyportProvisioner"
 PORTAL = "arn:aws:iam::999999999999:user/sallyport-portal"

@@ -12,8 +12,8 @@ from provisioning import authz, converge, lifecycle, services, tasks
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, Decision, Grant
+from tests.aws_world import approve
 from tests.factories import GrantFactory, OfferFactory, ProfileVersionFactory, UserFactory
-from tests.provisioning.conftest import approve
 
 pytestmark = pytest.mark.django_db
 HALF_AN_HOUR = timedelta(minutes=30)

@@ -17,8 +17,8 @@ from provisioning import converge, onboard, sweep, tasks
 from provisioning.models import AccessRequest, Grant
 from provisioning.sweep import Sweeper
 from sandbox.processes import free_port
+from tests.aws_world import Approved, Aws
 from tests.factories import AccessRequestFactory, GrantFactory
-from tests.provisioning.conftest import Approved, Aws
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)

@@ -1,0 +1,95 @@
+"""A real Celery worker, broker, database and AWS server, as separate processes."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from django.core.management import call_command
+from django.db import connection
+
+from accounts.models import User
+from provisioning import services
+from provisioning.models import Grant
+from sandbox import servers
+from sandbox.processes import Supervisor
+from tests.aws_world import Approved, Aws
+
+pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
+type Running = Callable[[], AbstractContextManager[None]]
+PATIENCE = 60.0  # seconds, on a busy machine
+TARGET = "222222222222"
+
+
+@pytest.fixture(autouse=True)
+def empty_broker(broker_url: str) -> Iterator["redis.Redis"]:
+    """The broker, without messages of other tests."""
+    store = redis.Redis.from_url(broker_url)
+    store.flushall()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def worker(aws: Aws, tmp_path: Path) -> Running:
+    """Runs a worker on this test's database while the block lasts."""
+
+    @contextmanager
+    def running() -> Iterator[None]:
+        database = connection.settings_dict
+        address = f"127.0.0.1:{database['PORT']}/{database['NAME']}"
+        env = dict(os.environ) | {"DATABASE_URL": f"postgres://{database['USER']}@{address}"}
+        supervisor = Supervisor()
+        try:
+            supervisor.start(servers.worker(log=tmp_path / "worker.log", env=env))
+            supervisor.wait_ready(timeout=PATIENCE)
+            yield
+        finally:
+            supervisor.stop()
+
+    return running
+
+
+def wait_for(grant: Grant, phase: str) -> Grant:
+    deadline = time.monotonic() + PATIENCE
+    while grant.phase != phase:
+        assert time.monotonic() < deadline, (grant.phase, grant.last_error)
+        time.sleep(0.1)
+        grant.refresh_from_db()
+    return grant
+
+
+def test_a_running_worker_provisions_and_revokes(
+    worker: Running, approved: Approved, aws: Aws, dana: User
+) -> None:
+    with worker():
+        grant = wait_for(approved(), "active")
+        assert aws.issued_roles(TARGET) == [grant.role_name]
+
+        services.revoke(person=dana, grant=grant, reason="Wrong account.")
+        wait_for(grant, "ended")
+
+    assert aws.issued_roles(TARGET) == []
+
+
+def test_a_worker_that_starts_after_the_approval_completes_it(
+    worker: Running, approved: Approved
+) -> None:
+    grant = approved()
+
+    with worker():
+        wait_for(grant, "active")
+
+
+def test_a_sweep_completes_what_an_emptied_broker_has_lost(
+    worker: Running, approved: Approved, empty_broker: "redis.Redis"
+) -> None:
+    grant = approved()
+    empty_broker.flushall()
+
+    with worker():
+        call_command("sweep")
+        wait_for(grant, "active")
