@@ -230,6 +230,9 @@ CELERY_TIMEZONE = "UTC"
 NUDGE_TIMEOUT = 1.0
 """Seconds a web page may spend on telling the workers; the sweeper finds what they missed."""
 
+HEARTBEAT = env.str("SALLYPORT_HEARTBEAT", default="")
+"""A file that the sweeper touches after each round, for a health check to look at."""
+
 # --- Logs ------------------------------------------------------------------------------------
 
 DJANGO_STRUCTLOG_CELERY_ENABLED = False

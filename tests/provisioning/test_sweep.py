@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import redis
@@ -14,6 +15,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import AwsAccount, ConnectionCheck, IamIdentity, Offer, User
 from audit.clock import database_now
 from provisioning import converge, onboard, sweep, tasks
+from provisioning.management.commands.sweep import Command
 from provisioning.models import AccessRequest, Grant
 from provisioning.sweep import Sweeper
 from sandbox.processes import free_port
@@ -146,6 +148,16 @@ def test_when_no_worker_takes_up_a_nudge_the_sweeper_does_the_work_itself(
 
     grant.refresh_from_db()
     assert grant.phase == "active"
+
+
+def test_a_round_that_went_well_touches_the_heartbeat(
+    db: None, settings: Settings, tmp_path: Path
+) -> None:
+    settings.HEARTBEAT = str(tmp_path / "beat")
+
+    Command()._round(Sweeper())
+
+    assert (tmp_path / "beat").exists()
 
 
 def test_one_broken_row_does_not_keep_the_others_from_their_turn(

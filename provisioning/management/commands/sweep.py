@@ -2,10 +2,12 @@
 
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error, close_old_connections
 
@@ -38,13 +40,20 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, on_signal)
         signal.signal(signal.SIGINT, on_signal)
         while not stop.is_set():
+            # A connection that the database dropped since the last round is opened anew.
+            close_old_connections()
             self._round(sweeper)
             stop.wait(options["interval"])
 
+    def _beat(self) -> None:
+        """Tell a health check that a round went well."""
+        if settings.HEARTBEAT:
+            Path(settings.HEARTBEAT).touch()
+
     def _round(self, sweeper: Sweeper) -> None:
         try:
-            close_old_connections()
             sweeper.sweep()
+            self._beat()
         except Error:
             # The database restarts or is away: the next round finds the same rows.
             log.exception("sweep_round_failed")
