@@ -88,7 +88,7 @@ def _refuse_other_partition(pair: AccountPair) -> None:
             f"{pair.target} is in another AWS partition than {pair.source}; "
             "roles cannot be entered across partitions."
         )
-        raise ValidationError({"target": message}, code="other_partition")
+        raise ValidationError({"target": ValidationError(message, code="other_partition")})
 
 
 @transaction.atomic
@@ -179,13 +179,15 @@ def _refuse_moving(offer: Offer) -> None:
 
 
 def _refuse_nobody(people: dict[str, list[Any]]) -> None:
-    errors = {}
+    errors: dict[str, ValidationError] = {}
     if not people["eligible_users"] and not people["eligible_groups"]:
-        errors["eligible_users"] = "Name at least one person or group who may ask."
+        message = "Name at least one person or group who may ask."
+        errors["eligible_users"] = ValidationError(message, code="nobody_may_ask")
     if not people["approver_users"] and not people["approver_groups"]:
-        errors["approver_users"] = "Name at least one person or group who approves."
+        message = "Name at least one person or group who approves."
+        errors["approver_users"] = ValidationError(message, code="nobody_approves")
     if errors:
-        raise ValidationError(errors)
+        raise ValidationError(dict(errors))
 
 
 @transaction.atomic

@@ -1,0 +1,189 @@
+"""Django's admin: people and groups to manage, the registry to read.
+
+Who may do what follows from the portal's own roles; Django's permissions and the superuser flag
+count for nothing here, so they cannot be edited either.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse
+
+from accounts.authz import may_change_registry, person_of
+from accounts.models import (
+    AccessProfile,
+    AccountPair,
+    AwsAccount,
+    ConnectionCheck,
+    IamIdentity,
+    Offer,
+    ProfileVersion,
+    User,
+)
+from audit.admin import ReadOnlyAdmin
+from audit.models import append
+
+admin.site.site_header = "Sallyport: people and groups"
+admin.site.site_title = "Sallyport"
+admin.site.unregister(Group)
+
+
+def _changes(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and may_change_registry(request.user)
+
+
+class RecordedAdmin(ReadOnlyAdmin):
+    """Admins add and change, auditors look, nobody deletes; each change is an audit event.
+
+    Nothing here is ever deleted, because events, requests and decisions name people for ever.
+    """
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Admins."""
+        return _changes(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Admins."""
+        return _changes(request)
+
+    # Django calls these two last, when many-to-many fields are stored as well, and inside the
+    # transaction of the change.
+
+    def log_addition(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
+        """Append the event of something new."""
+        self._append(request, obj, verb="added", changed=[])
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
+        """Append the event of a change; `message` is Django's list of what changed."""
+        fields = [name for part in message for name in part["changed"]["fields"]]
+        if fields:
+            self._append(request, obj, verb="changed", changed=fields)
+        return super().log_change(request, obj, message)
+
+    def _append(
+        self, request: HttpRequest, obj: models.Model, *, verb: str, changed: list[str]
+    ) -> None:
+        actor, kind, name = person_of(request), obj._meta.model_name, str(self.name_of(obj))
+        what = f": {', '.join(changed).lower()}" if changed else ""
+        append(
+            kind=f"{kind}:{verb}",
+            actor=actor.username,
+            subject=f"{kind}:{obj.pk}",
+            sentence=f"{actor.label} {verb} the {kind} {name}{what}.",
+            data={"name": name, "changed": changed, **self.facts(obj)},
+        )
+
+    def name_of(self, obj: Any) -> str:
+        """What an event calls the thing."""
+        return str(obj)
+
+    def facts(self, obj: Any) -> dict[str, Any]:
+        """What an event keeps about the thing as it is now."""
+        return {}
+
+
+@admin.register(User)
+class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # The same.
+    """People: names, role, groups, whether they can sign in."""
+
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("What they may do", {"fields": ("role", "groups", "is_active", "is_staff")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    list_display = ("username", "first_name", "last_name", "role", "is_active", "is_staff")
+    list_filter = ("role", "is_active", "groups")
+    filter_horizontal = ("groups",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Audit events name people by user name, so it stays theirs for ever."""
+        return ("last_login", "date_joined", *(("username",) if obj else ()))
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        """Change somebody's password, in one transaction with its event."""
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
+
+    def name_of(self, obj: Any) -> str:
+        """The user name: it never changes."""
+        return str(obj.username)
+
+    def facts(self, obj: Any) -> dict[str, Any]:
+        """What decides over their rights."""
+        return {
+            "role": obj.role,
+            "groups": sorted(obj.groups.values_list("name", flat=True)),
+            "is_active": obj.is_active,
+            "is_staff": obj.is_staff,
+        }
+
+
+@admin.register(Group)
+class GroupAdmin(RecordedAdmin, DjangoGroupAdmin):
+    """Groups that offers can name. Who is in one stands with each person."""
+
+    fields = ("name",)
+    filter_horizontal = ()
+
+
+@admin.register(AwsAccount)
+class AwsAccountAdmin(ReadOnlyAdmin):
+    """Registered accounts."""
+
+    list_display = ("name", "account_id", "partition", "created_at")
+    search_fields = ("name", "account_id")
+
+
+@admin.register(ConnectionCheck)
+class ConnectionCheckAdmin(ReadOnlyAdmin):
+    """Runs of Check connection."""
+
+    list_display = ("account", "asked_by", "asked_at", "finished_at", "passed")
+    list_select_related = ("account",)
+
+
+@admin.register(AccountPair)
+class AccountPairAdmin(ReadOnlyAdmin):
+    """Account pairs."""
+
+    list_display = ("source", "target", "switch_group", "created_at")
+    list_select_related = ("source", "target")
+
+
+@admin.register(AccessProfile)
+class AccessProfileAdmin(ReadOnlyAdmin):
+    """Access profiles."""
+
+    list_display = ("name", "description", "tone", "created_at")
+
+
+@admin.register(ProfileVersion)
+class ProfileVersionAdmin(ReadOnlyAdmin):
+    """Versions of profiles."""
+
+    list_display = ("profile", "number", "role_name", "created_by", "created_at")
+    list_select_related = ("profile",)
+
+
+@admin.register(Offer)
+class OfferAdmin(ReadOnlyAdmin):
+    """Offers."""
+
+    list_display = ("profile", "pair", "max_duration", "is_active", "created_at")
+    list_select_related = ("profile", "pair__source", "pair__target")
+
+
+@admin.register(IamIdentity)
+class IamIdentityAdmin(ReadOnlyAdmin):
+    """IAM identities."""
+
+    list_display = ("person", "account", "user_name", "verified_at", "last_error")
+    list_select_related = ("person", "account")

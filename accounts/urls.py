@@ -1,0 +1,41 @@
+"""Addresses of the registry."""
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+from django.views.generic import RedirectView
+
+from accounts import views
+
+
+class AccountIdConverter(StringConverter):
+    """Twelve digits; anything else is no address of ours."""
+
+    regex = "[0-9]{12}"
+
+
+register_converter(AccountIdConverter, "account_id")
+
+app_name = "accounts"
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="accounts:accounts"), name="registry"),
+    path("accounts/", views.accounts, name="accounts"),
+    path("accounts/new/", views.account_new, name="account-new"),
+    path("accounts/<account_id:account_id>/", views.account, name="account"),
+    path("accounts/<account_id:account_id>/edit/", views.account_edit, name="account-edit"),
+    path("pairs/", views.pairs, name="pairs"),
+    path("pairs/new/", views.pair_new, name="pair-new"),
+    path("profiles/", views.profiles, name="profiles"),
+    path("profiles/new/", views.profile_new, name="profile-new"),
+    path("profiles/<int:pk>/", views.profile, name="profile"),
+    path("profiles/<int:pk>/versions/new/", views.version_new, name="version-new"),
+    path("offers/", views.offers, name="offers"),
+    path("offers/new/", views.offer_new, name="offer-new"),
+    path("offers/<int:pk>/", views.offer, name="offer"),
+    path("offers/<int:pk>/edit/", views.offer_edit, name="offer-edit"),
+    path("identities/", views.identities, name="identities"),
+    path("identities/new/", views.identity_new, name="identity-new"),
+    path("identities/<int:pk>/look-again/", views.identity_look_again, name="identity-look-again"),
+    path("identities/<int:pk>/relink/", views.identity_relink, name="identity-relink"),
+    path("people/", views.people, name="people"),
+]

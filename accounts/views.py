@@ -1,0 +1,364 @@
+"""Pages of the registry: load, check the form, call one service, answer.
+
+Admins may change, auditors may look, everybody else gets 403.
+"""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from django.contrib import messages
+from django.contrib.auth.models import Group
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, QuerySet
+from django.forms import model_to_dict
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import services
+from accounts.authz import admin_required, may_change_registry, person_of, registry_readable
+from accounts.forms import (
+    AccountChangeForm,
+    AccountForm,
+    IdentityForm,
+    OfferChangeForm,
+    OfferForm,
+    PairForm,
+    ProfileForm,
+    RegistryForm,
+    VersionForm,
+)
+from accounts.models import (
+    AccessProfile,
+    AccountPair,
+    AwsAccount,
+    ConnectionCheck,
+    IamIdentity,
+    Offer,
+    User,
+)
+from audit.clock import database_now
+from audit.models import AuditEvent
+
+PAGE: Final = 50
+HISTORY: Final = 30
+STOP_POLLING: Final = 286
+"""htmx stops asking when it gets this status."""
+PATIENCE: Final = timedelta(seconds=30)
+"""How long a check may wait for a worker before the page says that none has come."""
+
+form_view = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def _page(
+    request: HttpRequest, template: str, *, status: int = 200, **context: Any
+) -> HttpResponse:
+    context["may_change"] = may_change_registry(person_of(request))
+    return render(request, f"accounts/{template}", context, status=status)
+
+
+def _form_page(
+    request: HttpRequest, template: str, form: RegistryForm, **context: Any
+) -> HttpResponse:
+    status = 422 if form.is_bound else 200
+    return _page(request, template, status=status, form=form, **context)
+
+
+def _posted(request: HttpRequest) -> Any:
+    return request.POST if request.method == "POST" else None
+
+
+def _paged(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
+    return Paginator(rows, PAGE).get_page(request.GET.get("page"))
+
+
+def _history(subject: str) -> list[dict[str, Any]]:
+    """The last events about something, newest first; the portal's own parts go without a name."""
+    return [
+        {
+            "at": event.at,
+            "actor": "" if event.actor.startswith("system:") else event.actor,
+            "sentence": event.sentence,
+            "reason": event.reason,
+        }
+        for event in AuditEvent.objects.about(subject).reverse()[:HISTORY]
+    ]
+
+
+# --- AWS accounts ----------------------------------------------------------------------------
+
+
+@require_GET
+@registry_readable
+def accounts(request: HttpRequest) -> HttpResponse:
+    """All registered accounts."""
+    return _page(request, "accounts.html", page_obj=_paged(request, AwsAccount.objects.with_use()))
+
+
+@require_GET
+@registry_readable
+def account(request: HttpRequest, account_id: str) -> HttpResponse:
+    """One account; to htmx only the state of its connection, until a check has finished."""
+    shown = get_object_or_404(AwsAccount, account_id=account_id)
+    check = shown.checks.first()
+    waiting = check is None or check.state == "waiting"
+    context: dict[str, Any] = {
+        "account": shown,
+        "check": check,
+        "waiting": waiting,
+        "late": check is not None and _is_late(check),
+    }
+    if getattr(request, "htmx", False):
+        status = 200 if waiting else STOP_POLLING
+        return _page(request, "account.html#connection", status=status, **context)
+    return _page(
+        request,
+        "account.html",
+        pairs_from=shown.pairs_from.select_related("source", "target"),
+        pairs_to=shown.pairs_to.select_related("source", "target"),
+        identities=shown.identities.select_related("person", "account"),
+        events=_history(shown.subject),
+        **context,
+    )
+
+
+def _is_late(check: ConnectionCheck) -> bool:
+    return check.started_at is None and check.asked_at < database_now() - PATIENCE
+
+
+@form_view
+@admin_required
+def account_new(request: HttpRequest) -> HttpResponse:
+    """Register an account."""
+    form = AccountForm(_posted(request))
+    actor = person_of(request)
+    if form.saved(lambda: services.register_account(actor=actor, account=form.instance)):
+        messages.success(
+            request, f"{form.instance} is registered. Its owner now sets up the provisioner role."
+        )
+        return redirect(form.instance)
+    return _form_page(request, "account_new.html", form)
+
+
+@form_view
+@admin_required
+def account_edit(request: HttpRequest, account_id: str) -> HttpResponse:
+    """Change an account's name, ARNs or group policies."""
+    stored = get_object_or_404(AwsAccount, account_id=account_id)
+    heading = str(stored)
+    form = AccountChangeForm(_posted(request), instance=stored)
+    actor = person_of(request)
+    if form.saved(lambda: services.change_account(actor=actor, account=form.instance)):
+        messages.success(request, f"{form.instance} is changed. Check the connection again.")
+        return redirect(form.instance)
+    return _form_page(request, "account_edit.html", form, account=stored, heading=heading)
+
+
+# --- Account pairs ---------------------------------------------------------------------------
+
+
+@require_GET
+@registry_readable
+def pairs(request: HttpRequest) -> HttpResponse:
+    """All account pairs."""
+    rows = AccountPair.objects.select_related("source", "target")
+    rows = rows.annotate(offer_count=Count("offers")).order_by("source__name", "target__name")
+    return _page(request, "pairs.html", page_obj=_paged(request, rows))
+
+
+@form_view
+@admin_required
+def pair_new(request: HttpRequest) -> HttpResponse:
+    """Join two accounts into a pair."""
+    form = PairForm(_posted(request))
+    actor = person_of(request)
+    if form.saved(lambda: services.register_pair(actor=actor, pair=form.instance)):
+        messages.success(request, f"The pair {form.instance} is registered. Offer a profile on it.")
+        return redirect("accounts:pairs")
+    possible = AwsAccount.objects.count() > 1
+    return _form_page(request, "pair_new.html", form, possible=possible)
+
+
+# --- Access profiles -------------------------------------------------------------------------
+
+
+@require_GET
+@registry_readable
+def profiles(request: HttpRequest) -> HttpResponse:
+    """All access profiles."""
+    return _page(
+        request, "profiles.html", page_obj=_paged(request, AccessProfile.objects.with_use())
+    )
+
+
+@require_GET
+@registry_readable
+def profile(request: HttpRequest, pk: int) -> HttpResponse:
+    """One profile with all its versions."""
+    shown = get_object_or_404(AccessProfile, pk=pk)
+    return _page(
+        request,
+        "profile.html",
+        profile=shown,
+        versions=list(shown.versions.order_by("-number")),
+        offers=shown.offers.with_accounts(),
+        events=_history(shown.subject),
+    )
+
+
+@form_view
+@admin_required
+def profile_new(request: HttpRequest) -> HttpResponse:
+    """Make a profile with its first version."""
+    form = ProfileForm(_posted(request))
+    actor = person_of(request)
+
+    def save() -> None:
+        services.add_profile(actor=actor, profile=form.profile, version=form.instance)
+
+    if form.saved(save):
+        messages.success(request, f"The profile {form.profile} is made. Offer it on a pair.")
+        return redirect(form.profile)
+    return _form_page(request, "profile_new.html", form)
+
+
+@form_view
+@admin_required
+def version_new(request: HttpRequest, pk: int) -> HttpResponse:
+    """Add a version to a profile, beginning from the current one."""
+    shown = get_object_or_404(AccessProfile, pk=pk)
+    current = shown.versions.order_by("-number").first()
+    initial = model_to_dict(current, fields=VersionForm.Meta.fields) if current else {}
+    form = VersionForm(_posted(request), initial=initial)
+    actor = person_of(request)
+
+    def save() -> None:
+        services.add_profile_version(actor=actor, profile=shown, version=form.instance)
+
+    if form.saved(save):
+        messages.success(request, f"{form.instance} is what new requests are made with.")
+        return redirect(shown)
+    return _form_page(request, "version_new.html", form, profile=shown, current=current)
+
+
+# --- Offers ----------------------------------------------------------------------------------
+
+PEOPLE: Final = ("eligible_users", "eligible_groups", "approver_users", "approver_groups")
+
+
+@require_GET
+@registry_readable
+def offers(request: HttpRequest) -> HttpResponse:
+    """All offers."""
+    rows = Offer.objects.with_accounts().prefetch_related(*PEOPLE)
+    return _page(request, "offers.html", page_obj=_paged(request, rows))
+
+
+@require_GET
+@registry_readable
+def offer(request: HttpRequest, pk: int) -> HttpResponse:
+    """One offer."""
+    shown = get_object_or_404(Offer.objects.with_accounts().prefetch_related(*PEOPLE), pk=pk)
+    return _page(
+        request,
+        "offer.html",
+        offer=shown,
+        version=shown.profile.current,
+        warnings=shown.warnings(),
+        events=_history(shown.subject),
+    )
+
+
+@form_view
+@admin_required
+def offer_new(request: HttpRequest) -> HttpResponse:
+    """Offer a profile on a pair."""
+    form = OfferForm(_posted(request))
+    if _offer_saved(request, form):
+        messages.success(request, f"The offer {form.instance} is made.")
+        return redirect(form.instance)
+    possible = AccountPair.objects.exists() and AccessProfile.objects.exists()
+    return _form_page(request, "offer_new.html", form, possible=possible)
+
+
+@form_view
+@admin_required
+def offer_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change who may ask, who approves, for how long."""
+    stored = get_object_or_404(Offer.objects.with_accounts(), pk=pk)
+    form = OfferChangeForm(_posted(request), instance=stored)
+    if _offer_saved(request, form):
+        messages.success(request, f"The offer {form.instance} is changed.")
+        return redirect(form.instance)
+    return _form_page(request, "offer_edit.html", form, offer=stored)
+
+
+def _offer_saved(request: HttpRequest, form: OfferChangeForm) -> bool:
+    actor = person_of(request)
+    return form.saved(
+        lambda: services.save_offer(actor=actor, offer=form.instance, **form.people())
+    )
+
+
+# --- IAM identities --------------------------------------------------------------------------
+
+
+@require_GET
+@registry_readable
+def identities(request: HttpRequest) -> HttpResponse:
+    """Who is which IAM user; to htmx only the table, while one of them is being looked for."""
+    rows = _paged(request, IamIdentity.objects.select_related("person", "account"))
+    looking = any(one.state == "looking" for one in rows)
+    if getattr(request, "htmx", False):
+        status = 200 if looking else STOP_POLLING
+        template = "identities.html#table"
+        return _page(request, template, status=status, page_obj=rows, looking=looking)
+    return _page(request, "identities.html", page_obj=rows, looking=looking)
+
+
+@form_view
+@admin_required
+def identity_new(request: HttpRequest) -> HttpResponse:
+    """Link a person to an IAM user."""
+    form = IdentityForm(_posted(request))
+    actor = person_of(request)
+    if form.saved(lambda: services.link_identity(actor=actor, identity=form.instance)):
+        linked = form.instance
+        messages.success(request, f"{linked.person.label} is linked to {linked}.")
+        return redirect("accounts:identities")
+    return _form_page(request, "identity_new.html", form, possible=AwsAccount.objects.exists())
+
+
+@require_POST
+@admin_required
+def identity_look_again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a worker look at once for an IAM user that was not found."""
+    identity = get_object_or_404(IamIdentity.objects.select_related("account"), pk=pk)
+    if services.look_again(actor=person_of(request), identity=identity):
+        messages.info(request, f"A worker looks for {identity} now.")
+    else:
+        messages.info(request, f"{identity} has been found meanwhile.")
+    return redirect("accounts:identities")
+
+
+@require_POST
+@admin_required
+def identity_relink(request: HttpRequest, pk: int) -> HttpResponse:
+    """Accept that an IAM user was deleted and made again: forget the former one's unique id."""
+    failed = IamIdentity.objects.exclude(last_error="").exclude(unique_id="")
+    identity = get_object_or_404(failed.select_related("account", "person"), pk=pk)
+    services.relink_identity(actor=person_of(request), identity=identity)
+    messages.success(request, f"{identity} is linked anew. A worker looks for the user now.")
+    return redirect("accounts:identities")
+
+
+# --- People ----------------------------------------------------------------------------------
+
+
+@require_GET
+@registry_readable
+def people(request: HttpRequest) -> HttpResponse:
+    """Who can sign in, with roles and groups."""
+    users = User.objects.order_by("username").prefetch_related("groups")
+    groups = Group.objects.annotate(members=Count("user")).order_by("name")
+    return _page(request, "people.html", page_obj=_paged(request, users), groups=groups)
