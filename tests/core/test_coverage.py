@@ -55,6 +55,9 @@ def test_every_pattern_covers_and_meets_itself(pattern: str) -> None:
         ("iam:Get*", "iam:Get", True),
         ("iam:Get?*", "iam:Get", False),
         ("*?", "?*", True),
+        ("*?", "ab", True),
+        ("**", "ab", True),
+        ("??", "a", False),
         ("a*b*c", "a*c", False),
         ("a*c", "a*b*c", True),
         ("role/sallyport/*", "role/sallyport-admin", False),
@@ -101,6 +104,30 @@ def test_an_inverted_selector_meets_all_but_what_it_names() -> None:
     assert not actions(("iam:GetRole",)).meets(services)
 
 
+def test_a_selector_of_several_patterns_is_all_of_them() -> None:
+    several = Selector(("a*", "b*"))
+    assert several.covers(Selector(("ab",)))
+    assert several.meets(Selector(("bc",)))
+    assert not several.covers(Selector(("ab", "c")))
+    assert Selector(("a*",), inverted=True).meets(several)
+
+
+def test_a_statement_touches_what_any_of_its_actions_and_resources_meets() -> None:
+    many = READABLE | {"Action": ["s3:*", "iam:Get*"], "Resource": ["role/x", "role/sallyport/*"]}
+    (statement,) = read({"Statement": many}).statements
+    assert statement.touches(actions(("iam:GetRole",)), Selector(("role/*/a",)))
+    assert not statement.touches(actions(("iam:PutRole",)), EVERYTHING)
+    assert not statement.touches(actions(("iam:GetRole",)), Selector(("group/*",)))
+
+
+@pytest.mark.parametrize("principal", [[], {}, 7, None, "someone", {"AWS": []}, {"AWS": {"x": 1}}])
+def test_a_malformed_principal_is_not_read(principal: object) -> None:
+    raw = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+    reading = read({"Statement": raw}, trust=True)
+    assert not reading.statements
+    assert len(reading.unread) == 1
+
+
 def test_actions_are_compared_without_regard_to_case_and_shown_as_written() -> None:
     assert actions(("IAM:getrole",)) == actions(("iam:GetRole",))
     assert str(actions(("iam:GetRole",))) == "iam:GetRole"
@@ -118,6 +145,8 @@ def test_actions_are_compared_without_regard_to_case_and_shown_as_written() -> N
         ({("StringEquals", "k"): {"a", "b"}}, {("StringEquals", "k"): {"a"}}, False),
         ({("ArnLike", "k"): {"arn:x/y"}}, {("ArnLike", "k"): {"arn:x/*"}}, True),
         ({("ArnLike", "k"): {"arn:*"}}, {("ArnLike", "k"): {"arn:x/*"}}, False),
+        ({("ArnLike", "k"): {"arn:x/y"}}, {("ArnLike", "k"): {"arn:x/*", "arn:z/*"}}, True),
+        ({("ArnLike", "k"): {"arn:x/y", "arn:z/y"}}, {("ArnLike", "k"): {"arn:x/*"}}, False),
         ({("StringEquals", "k"): {"a*"}}, {("StringEquals", "k"): {"*"}}, False),
         ({("StringNotEquals", "k"): {"a"}}, {("StringNotEquals", "k"): {"a", "b"}}, False),
         ({("StringEqualsIfExists", "k"): {"a"}}, {("StringEquals", "k"): {"a"}}, False),
@@ -149,6 +178,8 @@ READABLE = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
         {"NotResource": "arn:aws:s3:::x"},
         {"Action": []},
         {"Action": [7]},
+        {"Action": ["s3:GetObject", 7]},
+        {"Resource": ["arn:aws:s3:::x", "arn:aws:s3:::${aws:username}"]},
         {"Action": None},
         {"Action": {"a": "b"}},
         {"Resource": ""},

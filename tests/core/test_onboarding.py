@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
+from accounts import aws_names
 from provisioning.core import documents, onboarding, steps
 from provisioning.core.documents import Document
 from provisioning.core.onboarding import BOTH_SIDES
@@ -283,6 +284,10 @@ def test_groups_get_only_the_three_policies_that_read() -> None:
 
     assert all(map(attach, ["ReadOnlyAccess", "SecurityAudit", "job-function/ViewOnlyAccess"]))
     assert not any(map(attach, ["AdministratorAccess", "PowerUserAccess", "IAMFullAccess"]))
+
+
+def test_the_registry_takes_the_policies_that_groups_may_get() -> None:
+    assert set(aws_names.GROUP_POLICIES) == set(onboarding.GROUP_POLICIES)
 
 
 # AWS-FACTS 6.10: each published path begins with one of these.

@@ -43,6 +43,19 @@ def test_the_portals_policy_in_the_guide_is_the_one_in_the_code() -> None:
     )
 
 
+def bullets(page: Path, marker: str) -> list[str]:
+    """The list that follows a marker."""
+    block = re.search(rf"<!-- {marker} -->\n((?:- .+\n)+)", page.read_text())
+    assert block is not None
+    return [one.removeprefix("- ") for one in block[1].splitlines()]
+
+
+def test_the_guide_says_what_sallyport_cannot_do_as_the_code_works_it_out() -> None:
+    guide = ROOT / "docs" / "aws-setup.md"
+    assert bullets(guide, "cannot") == list(onboarding.cannot("aws", "222222222222"))
+    assert bullets(guide, "unfenced") == list(onboarding.unfenced())
+
+
 def test_every_decision_is_in_the_index_and_under_one_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
     for page in sorted((ROOT / "docs" / "adr").glob("*.md")):
