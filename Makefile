@@ -25,7 +25,7 @@ demo-reset: ## The same, from an empty sandbox
 test: ## Everything that CI runs: lint, then all tests on PostgreSQL, with coverage
 	@scripts/bootstrap.sh dev
 	@scripts/lint.sh
-	@$(PYTHON_IN_VENV) -m pytest --cov --cov-report=term $(ARGS)
+	@scripts/test.sh $(ARGS)
 
 lint: ## Formatting, lint, types, import layers, templates, deploy checks, migrations
 	@scripts/bootstrap.sh dev

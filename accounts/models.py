@@ -379,9 +379,12 @@ class OfferQuerySet(models.QuerySet["Offer"]):
 
     def open_to(self, person: User) -> Self:
         """Active offers that a person may ask for."""
-        return self.filter(
-            self._named(Offer.eligible_users, Offer.eligible_groups, person), is_active=True
-        )
+        return self.naming(person).filter(is_active=True)
+
+    def naming(self, person: User) -> Self:
+        """Offers that name a person, or a group of theirs, as one who may ask: closed ones too,
+        because closing an offer stops new requests and not what was approved."""
+        return self.filter(self._named(Offer.eligible_users, Offer.eligible_groups, person))
 
     def decided_by(self, person: User) -> Self:
         """Offers whose requests a person may decide on (their own excepted, see authz)."""

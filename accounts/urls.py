@@ -1,19 +1,10 @@
 """Addresses of the registry."""
 
-from django.urls import path, register_converter
-from django.urls.converters import StringConverter
+from django.urls import path
 from django.views.generic import RedirectView
 
+from accounts import converters as converters
 from accounts import views
-
-
-class AccountIdConverter(StringConverter):
-    """Twelve digits; anything else is no address of ours."""
-
-    regex = "[0-9]{12}"
-
-
-register_converter(AccountIdConverter, "account_id")
 
 app_name = "accounts"
 

@@ -219,12 +219,8 @@ def _refuse_changed(grant: Grant) -> None:
         raise RightsLost("The requester or the approver has been switched off since the decision.")
     if not grant.request.offer.approvers().filter(pk=decision.approver_id).exists():
         raise RightsLost("The approver no longer is an approver of this offer.")
-    if (
-        not Offer.objects.open_to(grant.request.requester)
-        .filter(pk=grant.request.offer_id)
-        .exists()
-    ):
-        raise RightsLost("The offer is no longer open to the requester.")
+    if not Offer.objects.naming(grant.request.requester).filter(pk=grant.request.offer_id).exists():
+        raise RightsLost("The offer no longer names the requester as one who may ask.")
 
 
 def _settle(grant: Grant) -> None:

@@ -97,7 +97,7 @@ def decide(
         _require(authz.can_decide(approver, request))
         spec = converge.spec_for_request(request)
         if verdict == Decision.Verdict.APPROVED:
-            _require(authz.can_request(request.requester, request.offer))
+            _require(_still_may_ask(request))
             if plan.fingerprint(spec) != fingerprint:
                 raise PlanMoved("The plan has changed since you opened this page. Look again.")
         grant = lifecycle.decide(
@@ -113,6 +113,13 @@ def decide(
         if grant is not None:
             _nudge(tasks.converge_grant, grant.pk)
     return grant
+
+
+def _still_may_ask(request: AccessRequest) -> authz.Answer:
+    """Whether the requester could ask for the same today, in words for the approver."""
+    answer = authz.can_request(request.requester, request.offer)
+    name = request.requester.label
+    return authz.Answer(tuple(f"{name} is told: {reason}" for reason in answer.reasons))
 
 
 def cancel(*, person: User, request: AccessRequest) -> None:

@@ -28,6 +28,23 @@ class Migration(migrations.Migration):
                 message="the id, the partition and the ExternalId of an account never change",
             ),
             Rule(
+                name="pair_keeps_accounts_and_group",
+                table="accounts_accountpair",
+                events=("UPDATE",),
+                refused_when=(
+                    "NEW.source_id <> OLD.source_id OR NEW.target_id <> OLD.target_id "
+                    "OR NEW.switch_group <> OLD.switch_group"
+                ),
+                message="grants are read through their pair, register another one",
+            ),
+            Rule(
+                name="offer_keeps_pair_and_profile",
+                table="accounts_offer",
+                events=("UPDATE",),
+                refused_when="NEW.pair_id <> OLD.pair_id OR NEW.profile_id <> OLD.profile_id",
+                message="grants are read through their offer, make another one",
+            ),
+            Rule(
                 name="pair_is_in_one_partition",
                 table="accounts_accountpair",
                 events=("INSERT", "UPDATE"),

@@ -66,7 +66,7 @@ MATRIX = {
     "/requests/{grant}/switch-role/": [302, 302, 404, 404, 404, 404],
     "/grants/": [302, 403, 403, 403, 200, 200],
     "/audit/": [302, 403, 403, 403, 200, 200],
-    "/requests/doesnotexist/": [302, 404, 404, 404, 404, 404],
+    "/requests/abcdefghijkm/": [302, 404, 404, 404, 404, 404],
 }
 
 
@@ -496,6 +496,34 @@ def test_everybody_is_asked_to_sign_in_first(db: None) -> None:
 
     assert answer.status_code == 302
     assert answer.headers["Location"] == "/sign-in/?next=/grants/"
+
+
+def test_a_poll_after_the_session_ended_takes_the_whole_page_to_sign_in(db: None) -> None:
+    answer = Client().get("/access/", headers={"HX-Request": "true"})
+
+    assert answer.headers["HX-Redirect"] == "/sign-in/?next=/access/"
+    assert "Location" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/requests/%00/",
+        "/requests/abc%00/switch-role/",
+        "/requests/../grants/",
+        "/requests/ABCDEFGHJKMN/",
+        "/accounts/1234567890%00/check/",
+        "/accounts/%EF%BC%91%EF%BC%9223456789012/check/",
+        "/offers/99999999999999999999999/request/",
+    ],
+)
+def test_odd_addresses_are_not_found_and_never_an_error(
+    dana: User, client_for: ClientFor, path: str
+) -> None:
+    client = client_for(dana)
+
+    assert client.get(path).status_code == 404
+    assert client.post(path).status_code == 404
 
 
 def test_a_person_who_was_switched_off_is_out_at_the_next_click(client_for: ClientFor) -> None:

@@ -11,7 +11,7 @@ from audit.clock import database_now
 from audit.models import AuditEvent, append
 from provisioning.core.states import GRANT_EDGES, Phase, RequestState
 from provisioning.models import AccessRequest, Decision, Grant
-from tests.factories import AccessRequestFactory, DecisionFactory, GrantFactory
+from tests.factories import AccessRequestFactory, DecisionFactory, GrantFactory, OfferFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -159,6 +159,16 @@ def test_an_account_never_changes_its_id_partition_or_external_id(pair: AccountP
     for change in ({"account_id": "999999999990"}, {"partition": "aws-cn"}, {"external_id": "x"}):
         with refuses("account_id_is_immutable"), transaction.atomic():
             rows.update(**change)
+
+
+def test_a_pair_and_an_offer_keep_what_grants_are_read_through(offer: Offer) -> None:
+    other = OfferFactory.create()
+    pairs = AccountPair.objects.filter(pk=offer.pair_id)
+    for change in ({"source": other.pair.source}, {"switch_group": "another"}):
+        with refuses("pair_keeps_accounts_and_group"), transaction.atomic():
+            pairs.update(**change)
+    with refuses("offer_keeps_pair_and_profile"), transaction.atomic():
+        Offer.objects.filter(pk=offer.pk).update(profile=other.profile)
 
 
 def test_a_profile_version_never_changes(offer: Offer) -> None:

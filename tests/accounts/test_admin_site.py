@@ -1,0 +1,258 @@
+"""Django's admin: people and groups are managed there, and nothing else can be changed."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import AwsAccount, Offer, User
+from audit.models import AuditEvent, append
+from tests.conftest import ClientFor
+from tests.factories import (
+    ConnectionCheckFactory,
+    GrantFactory,
+    GroupFactory,
+    UserFactory,
+)
+
+MANAGED = {User, Group}
+READ_ONLY = [model for model in admin.site._registry if model not in MANAGED]
+
+
+@pytest.fixture
+def everything(offer: Offer, alice: User, bob: User, source: AwsAccount) -> None:
+    """One row of each kind."""
+    GrantFactory.create(request__offer=offer, request__requester=alice, approver=bob)
+    ConnectionCheckFactory.create(account=source)
+    append(kind="x:y", actor="dana", subject="x:1", sentence="Something happened.")
+
+
+def _url(model: Any, action: str, *args: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{action}", args=args)
+
+
+def _staff(person: User, **fields: Any) -> User:
+    User.objects.filter(pk=person.pk).update(is_staff=True, **fields)
+    person.refresh_from_db()
+    return person
+
+
+def test_the_admin_site_knows_every_model_of_ours() -> None:
+    labels = {model._meta.label for model in admin.site._registry}
+    assert labels == {
+        "auth.Group",
+        "accounts.User",
+        "accounts.AwsAccount",
+        "accounts.ConnectionCheck",
+        "accounts.AccountPair",
+        "accounts.AccessProfile",
+        "accounts.ProfileVersion",
+        "accounts.Offer",
+        "accounts.IamIdentity",
+        "provisioning.AccessRequest",
+        "provisioning.Decision",
+        "provisioning.Grant",
+        "audit.AuditEvent",
+    }
+
+
+@pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: str(model.__name__))
+@pytest.mark.parametrize("flags", [{}, {"is_superuser": True}], ids=["admin", "superuser"])
+def test_admins_may_look_at_everything_and_change_nothing(
+    model: Any, flags: dict[str, bool], everything: None, dana: User, client_for: ClientFor
+) -> None:
+    client = client_for(_staff(dana, **flags))
+    pk = model.objects.first().pk
+    assert client.get(_url(model, "changelist")).status_code == 200
+    assert client.get(_url(model, "change", pk)).status_code == 200
+    assert client.get(_url(model, "history", pk)).status_code == 200
+    assert client.post(_url(model, "change", pk), {"name": "x"}).status_code == 403
+    assert client.post(_url(model, "add"), {}).status_code == 403
+    assert client.get(_url(model, "add")).status_code == 403
+    assert client.post(_url(model, "delete", pk), {"post": "yes"}).status_code == 403
+    selected = {"action": "delete_selected", "_selected_action": [pk], "post": "yes"}
+    client.post(_url(model, "changelist"), selected)
+    assert model.objects.filter(pk=pk).exists()
+
+
+@pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda model: model.__name__)
+def test_the_superuser_flag_opens_nothing_for_a_member(
+    model: Any, everything: None, charlie: User, client_for: ClientFor
+) -> None:
+    client = client_for(_staff(charlie, is_superuser=True))
+    for url in (_url(model, "changelist"), _url(model, "add")):
+        assert client.get(url).status_code == 403
+
+
+def test_auditors_look_at_people_and_change_nobody(
+    erin: User, alice: User, client_for: ClientFor
+) -> None:
+    client = client_for(_staff(erin))
+    assert client.get(_url(User, "changelist")).status_code == 200
+    assert client.get(_url(User, "change", alice.pk)).status_code == 200
+    for url in (
+        _url(User, "change", alice.pk),
+        _url(User, "add"),
+        _url(Group, "add"),
+        reverse("admin:auth_user_password_change", args=[alice.pk]),
+    ):
+        assert client.post(url, {"role": "admin"}).status_code == 403
+    assert not AuditEvent.objects.exists()
+
+
+def test_who_is_not_staff_is_sent_to_sign_in(alice: User, client_for: ClientFor) -> None:
+    response = client_for(alice).get(reverse("admin:index"))
+    assert response.status_code == 302
+    assert "/login/" in response["Location"]
+
+
+# --- People ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(dana: User, client_for: ClientFor) -> Client:
+    return client_for(dana)
+
+
+def _form(person: User, **changed: Any) -> dict[str, Any]:
+    stored = {
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "email": person.email,
+        "role": person.role,
+        "groups": list(person.groups.values_list("pk", flat=True)),
+        "is_active": "on",
+    }
+    return stored | changed
+
+
+def test_a_new_role_is_an_audit_event_with_what_changed(
+    client: Client, alice: User, dana: User
+) -> None:
+    team = GroupFactory.create(name="Night shift")
+    url = _url(User, "change", alice.pk)
+    response = client.post(url, _form(alice, role="auditor", groups=[team.pk]))
+    assert response.status_code == 302
+    alice.refresh_from_db()
+    assert alice.role == "auditor"
+    event = AuditEvent.objects.get()
+    assert (event.kind, event.actor) == ("user:changed", "dana")
+    assert event.sentence == "Dana Dahl changed the user alice: role, groups."
+    assert event.data == {
+        "name": "alice",
+        "changed": ["Role", "Groups"],
+        "role": "auditor",
+        "groups": ["Night shift"],
+        "is_active": True,
+        "is_staff": False,
+    }
+
+
+def test_saving_without_a_change_is_no_event(client: Client, alice: User) -> None:
+    assert client.post(_url(User, "change", alice.pk), _form(alice)).status_code == 302
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize("field", ["is_superuser", "username", "user_permissions", "last_login"])
+def test_what_must_not_change_about_a_person_does_not(
+    client: Client, alice: User, field: str
+) -> None:
+    before = User.objects.filter(pk=alice.pk).values("is_superuser", "username", "last_login").get()
+    client.post(_url(User, "change", alice.pk), _form(alice, **{field: "1"}))
+    after = User.objects.filter(pk=alice.pk).values("is_superuser", "username", "last_login").get()
+    assert after == before
+    assert not alice.user_permissions.exists()
+
+
+def test_a_new_person_is_a_member_and_an_event(client: Client) -> None:
+    password = "a long enough secret 77"
+    typed = {
+        "username": "frank",
+        "usable_password": "true",
+        "password1": password,
+        "password2": password,
+    }
+    assert client.post(_url(User, "add"), typed).status_code == 302
+    frank = User.objects.get(username="frank")
+    assert frank.role == User.Role.MEMBER
+    event = AuditEvent.objects.get()
+    assert (event.kind, event.sentence) == ("user:added", "Dana Dahl added the user frank.")
+
+
+def test_a_new_password_is_an_event_without_the_password(client: Client, alice: User) -> None:
+    password = "another long enough secret 78"
+    typed = {"usable_password": "true", "password1": password, "password2": password}
+    url = reverse("admin:auth_user_password_change", args=[alice.pk])
+    assert client.post(url, typed).status_code == 302
+    alice.refresh_from_db()
+    assert alice.check_password(password)
+    event = AuditEvent.objects.get()
+    assert event.sentence == "Dana Dahl changed the user alice: password."
+    assert password not in str(event.data)
+
+
+@pytest.mark.parametrize("where", ["change", "password"])
+def test_without_the_event_nothing_changes(
+    where: str, client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**event: Any) -> None:
+        raise RuntimeError("The audit log is full.")
+
+    monkeypatch.setattr("accounts.admin.append", fail)
+    password = "another long enough secret 78"
+    url, typed = {
+        "change": (_url(User, "change", alice.pk), _form(alice, role="admin")),
+        "password": (
+            reverse("admin:auth_user_password_change", args=[alice.pk]),
+            {"usable_password": "true", "password1": password, "password2": password},
+        ),
+    }[where]
+    with pytest.raises(RuntimeError, match="The audit log is full"):
+        client.post(url, typed)
+    alice.refresh_from_db()
+    assert (alice.role, alice.check_password(password)) == ("member", False)
+
+
+def test_people_are_switched_off_and_never_deleted(client: Client, alice: User) -> None:
+    assert client.post(_url(User, "delete", alice.pk), {"post": "yes"}).status_code == 403
+    selected = {"action": "delete_selected", "_selected_action": [alice.pk], "post": "yes"}
+    client.post(_url(User, "changelist"), selected)
+    switched_off = _form(alice)
+    del switched_off["is_active"]
+    client.post(_url(User, "change", alice.pk), switched_off)
+    alice.refresh_from_db()
+    assert not alice.is_active
+
+
+# --- Groups ----------------------------------------------------------------------------------
+
+
+def test_a_group_is_made_and_renamed_with_events(client: Client) -> None:
+    client.post(_url(Group, "add"), {"name": "Night shift"})
+    group = Group.objects.get()
+    client.post(_url(Group, "change", group.pk), {"name": "Day shift", "permissions": ["1"]})
+    group.refresh_from_db()
+    assert (group.name, group.permissions.count()) == ("Day shift", 0)
+    sentences = list(AuditEvent.objects.order_by("id").values_list("sentence", flat=True))
+    assert sentences == [
+        "Dana Dahl added the group Night shift.",
+        "Dana Dahl changed the group Day shift: name.",
+    ]
+
+
+def test_groups_are_never_deleted(client: Client) -> None:
+    group = GroupFactory.create()
+    assert client.post(_url(Group, "delete", group.pk), {"post": "yes"}).status_code == 403
+    assert Group.objects.filter(pk=group.pk).exists()
+
+
+def test_the_lists_of_the_admin_site_cost_the_same_for_many_rows(
+    client: Client, everything: None, django_assert_max_num_queries: Any
+) -> None:
+    UserFactory.create_batch(12)
+    for model in admin.site._registry:
+        with django_assert_max_num_queries(9):
+            client.get(_url(model, "changelist"))

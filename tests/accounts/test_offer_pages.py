@@ -1,0 +1,249 @@
+"""Offers: who may ask for a profile on a pair, who approves, for how long."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import AccessProfile, AccountPair, Offer, User
+from audit.models import AuditEvent
+from tests.accounts.helpers import page, refused
+from tests.conftest import ClientFor
+from tests.factories import (
+    AccessProfileFactory,
+    AccountPairFactory,
+    GroupFactory,
+    OfferFactory,
+    UserFactory,
+)
+
+NEW = reverse("accounts:offer-new")
+LIST = reverse("accounts:offers")
+
+
+@pytest.fixture
+def admin(dana: User, client_for: ClientFor) -> Client:
+    return client_for(dana)
+
+
+@pytest.fixture
+def typed(pair: AccountPair, profile: AccessProfile, alice: User, bob: User) -> dict[str, Any]:
+    """A complete form."""
+    return {
+        "pair": pair.pk,
+        "profile": profile.pk,
+        "max_duration": "90",
+        "eligible_users": [alice.pk],
+        "approver_users": [bob.pk],
+        "is_active": "on",
+    }
+
+
+def test_an_offer_is_made(admin: Client, typed: dict[str, Any], alice: User, bob: User) -> None:
+    response = admin.post(NEW, typed)
+    offer = Offer.objects.get()
+    assert response["Location"] == offer.get_absolute_url()
+    assert offer.max_duration == timedelta(minutes=90)
+    assert (list(offer.eligible_users.all()), list(offer.approver_users.all())) == ([alice], [bob])
+    assert offer.is_active
+    assert "1 h 30 min" in page(admin, LIST)
+    event = AuditEvent.objects.get()
+    assert (event.kind, event.data["approver_users"]) == ("offer:made", ["Bob Brandt"])
+
+
+def test_groups_can_be_named_instead_of_people(admin: Client, typed: dict[str, Any]) -> None:
+    team, board = GroupFactory.create(name="Team"), GroupFactory.create(name="Board")
+    del typed["eligible_users"], typed["approver_users"]
+    typed |= {"eligible_groups": [team.pk], "approver_groups": [board.pk]}
+    assert admin.post(NEW, typed).status_code == 302
+    offer = Offer.objects.get()
+    assert (offer.eligible_groups.get(), offer.approver_groups.get()) == (team, board)
+
+
+OUT_OF_BOUNDS = "Type a whole number from 5 to 10080."
+BOUNDS = {
+    "4": (OUT_OF_BOUNDS, "min_value"),
+    "10081": (OUT_OF_BOUNDS, "max_value"),
+    "an hour": (OUT_OF_BOUNDS, "invalid"),
+    "": ("This field is required.", "required"),
+}
+
+
+@pytest.mark.parametrize("minutes", BOUNDS)
+def test_the_longest_duration_is_within_bounds(
+    admin: Client, typed: dict[str, Any], minutes: str
+) -> None:
+    told = refused(admin, NEW, typed | {"max_duration": minutes})
+    assert told == {"max_duration": [BOUNDS[minutes]]}
+
+
+@pytest.mark.parametrize("minutes", ["5", "10080"])
+def test_the_bounds_themselves_are_taken(
+    admin: Client, typed: dict[str, Any], minutes: str
+) -> None:
+    assert admin.post(NEW, typed | {"max_duration": minutes}).status_code == 302
+
+
+def test_somebody_must_be_able_to_ask_and_to_approve(admin: Client, typed: dict[str, Any]) -> None:
+    del typed["eligible_users"], typed["approver_users"]
+    assert refused(admin, NEW, typed) == {
+        "eligible_users": [("Name at least one person or group who may ask.", "nobody_may_ask")],
+        "approver_users": [("Name at least one person or group who approves.", "nobody_approves")],
+    }
+    assert not Offer.objects.exists()
+
+
+def test_a_profile_is_offered_once_on_a_pair(
+    admin: Client, typed: dict[str, Any], offer: Offer
+) -> None:
+    assert refused(admin, NEW, typed) == {
+        "profile": [("This profile is offered on this pair already.", "offer_is_unique")]
+    }
+
+
+def test_nobody_is_named_who_cannot_sign_in(
+    admin: Client, typed: dict[str, Any], bob: User
+) -> None:
+    User.objects.filter(pk=bob.pk).update(is_active=False)
+    message = f"Select a valid choice. {bob.pk} is not one of the available choices."
+    assert refused(admin, NEW, typed) == {"approver_users": [(message, "invalid_choice")]}
+
+
+def test_nothing_typed_is_lost_when_an_offer_is_refused(
+    admin: Client, typed: dict[str, Any], alice: User
+) -> None:
+    del typed["approver_users"], typed["is_active"]
+    typed |= {"max_duration": "3"}
+    response = admin.post(NEW, typed)
+    form = response.context["form"]
+    assert form["max_duration"].value() == "3"
+    assert form["is_active"].value() is False
+    text = response.content.decode()
+    assert f'value="{alice.pk}" id="id_eligible_users_0" checked' in text
+    assert text.count(" selected>") == 2
+
+
+# --- Changing --------------------------------------------------------------------------------
+
+
+def _edit(offer: Offer) -> str:
+    return reverse("accounts:offer-edit", args=[offer.pk])
+
+
+def _kept(typed: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    return {name: typed[name] for name in typed if name not in {"pair", "profile"}} | changed
+
+
+def test_an_offer_can_be_changed_and_closed(
+    admin: Client, offer: Offer, typed: dict[str, Any], charlie: User
+) -> None:
+    changed = _kept(typed, max_duration="60", eligible_users=[charlie.pk])
+    del changed["is_active"]
+    assert admin.post(_edit(offer), changed)["Location"] == offer.get_absolute_url()
+    offer.refresh_from_db()
+    assert (offer.max_duration, offer.is_active) == (timedelta(hours=1), False)
+    assert offer.eligible_users.get() == charlie
+    assert AuditEvent.objects.get().kind == "offer:changed"
+
+
+@pytest.mark.parametrize("field", ["pair", "profile"])
+def test_an_offer_keeps_its_pair_and_profile(
+    admin: Client, offer: Offer, typed: dict[str, Any], field: str
+) -> None:
+    other = AccountPairFactory.create() if field == "pair" else AccessProfileFactory.create()
+    told = refused(admin, _edit(offer), _kept(typed, **{field: other.pk}))
+    assert told == {"__all__": [(f"This form has no field “{field}”.", "unknown_field")]}
+
+
+def test_the_form_of_a_change_shows_what_is_stored(
+    admin: Client, offer: Offer, alice: User, bob: User
+) -> None:
+    text = page(admin, _edit(offer))
+    assert 'value="240"' in text
+    assert text.count(" checked>") == 3
+    assert "Alice Ashby (alice)" in text
+
+
+def test_a_change_does_not_drop_somebody_who_was_switched_off(
+    admin: Client, offer: Offer, typed: dict[str, Any], bob: User
+) -> None:
+    User.objects.filter(pk=bob.pk).update(is_active=False)
+    assert "Bob Brandt (bob), switched off" in page(admin, _edit(offer))
+    assert admin.post(_edit(offer), _kept(typed)).status_code == 302
+    assert offer.approver_users.get() == bob
+
+
+# --- Warnings --------------------------------------------------------------------------------
+
+
+def test_the_only_approver_who_also_asks_is_a_warning_and_no_refusal(
+    admin: Client, typed: dict[str, Any], bob: User
+) -> None:
+    response = admin.post(NEW, typed | {"eligible_users": [bob.pk]}, follow=True)
+    assert response.status_code == 200
+    assert response.context["warnings"] == [
+        "Bob Brandt is the only approver and may ask as well. Nobody decides on their own "
+        "request, so Bob Brandt cannot get this access until somebody else approves too."
+    ]
+    assert "alert-warning" in response.content.decode()
+
+
+def test_a_second_approver_ends_the_warning(offer: Offer, bob: User, charlie: User) -> None:
+    offer.eligible_users.add(bob)
+    assert offer.warnings()
+    offer.approver_users.add(charlie)
+    assert offer.warnings() == []
+
+
+def test_members_of_groups_count_as_approvers_and_requesters(bob: User) -> None:
+    team = GroupFactory.create()
+    team.user_set.add(bob)
+    offer = OfferFactory.create(eligible_groups=[team], approver_groups=[team])
+    assert len(offer.warnings()) == 1
+    team.user_set.add(UserFactory.create())
+    assert offer.warnings() == []
+
+
+def test_a_group_of_nobody_is_a_warning(offer: Offer, alice: User) -> None:
+    offer.approver_users.clear()
+    offer.approver_groups.add(GroupFactory.create())
+    assert offer.warnings() == [
+        "Nobody can approve: the groups that do have no members who can sign in."
+    ]
+    offer.approver_users.add(UserFactory.create())
+    offer.eligible_users.clear()
+    assert offer.warnings() == [
+        "Nobody can ask: the groups that may have no members who can sign in."
+    ]
+
+
+def test_a_closed_offer_warns_of_nothing(offer: Offer, bob: User) -> None:
+    offer.eligible_users.add(bob)
+    offer.is_active = False
+    assert offer.warnings() == []
+
+
+# --- Looking ---------------------------------------------------------------------------------
+
+
+def test_the_form_waits_for_a_pair_and_a_profile(admin: Client) -> None:
+    assert "An offer needs a pair and a profile" in page(admin, NEW)
+
+
+def test_the_empty_list_says_what_to_do_next(
+    admin: Client, erin: User, client_for: ClientFor
+) -> None:
+    assert f'href="{NEW}"' in page(admin, LIST)
+    assert "An admin makes offers here." in page(client_for(erin), LIST)
+
+
+def test_auditors_see_who_may_ask_and_who_approves(
+    offer: Offer, erin: User, client_for: ClientFor
+) -> None:
+    offer.approver_groups.add(GroupFactory.create(name="Night shift"))
+    for url in (LIST, offer.get_absolute_url()):
+        text = page(client_for(erin), url)
+        for name in ("Alice Ashby", "Bob Brandt", "Night shift"):
+            assert name in text
