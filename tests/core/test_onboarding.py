@@ -754,6 +754,38 @@ def test_the_review_says_what_is_missing_in_sentences() -> None:
     )
 
 
+def test_a_denial_that_is_the_templates_only_in_part_is_noticed() -> None:
+    deny = {"Effect": "Deny", "Action": ["iam:PassRole", "iam:GetRole"], "Resource": "*"}
+    review = onboarding.review_permissions(provisioner(), [with_statement(provisioner(), deny)])
+    (sentence,) = review.missing
+    assert sentence.startswith("Denied, at least in part, by Statement ")
+    assert not review.extra
+
+
+def test_the_review_says_how_a_statement_goes_beyond_the_template() -> None:
+    def sentence(**statement: Any) -> str:
+        found = with_statement(provisioner(), {"Sid": "Mine", "Effect": "Allow"} | statement)
+        (only,) = onboarding.review_permissions(provisioner(), [found]).extra
+        return only
+
+    assert sentence(Action="s3:GetObject", Resource="*") == (
+        "“Mine” allows what the template does not: s3:GetObject on *."
+    )
+    assert sentence(Action="iam:DeleteRole", Resource="*") == (
+        "“Mine” allows this on more than the template's resources: iam:DeleteRole on *."
+    )
+    assert sentence(Action="iam:CreateRole", Resource=ISSUED) == (
+        "“Mine” allows this without the template's condition on iam:permissionsboundary: "
+        f"iam:CreateRole on {ISSUED}."
+    )
+
+
+def test_a_review_is_good_only_if_nothing_is_missing_and_nothing_is_too_much() -> None:
+    assert onboarding.PermissionReview((), ()).ok
+    assert not onboarding.PermissionReview(("a",), ()).ok
+    assert not onboarding.PermissionReview((), ("b",)).ok
+
+
 def test_a_tighter_boundary_lacks_something_and_exceeds_nothing() -> None:
     closed = [*onboarding.IDENTITY_SERVICES, "s3:*"]
     review = onboarding.review_permissions(boundary(), [edited(boundary(), 0, NotAction=closed)])
@@ -883,6 +915,13 @@ def test_the_trust_review_notices_whoever_else_may_come_in(found: Document, sent
 )
 def test_the_trust_review_notices_what_keeps_the_portal_out(found: Document, sentence: str) -> None:
     assert sentence in onboarding.review_trust(trust(), found).missing
+
+
+def test_a_second_statement_may_let_the_portal_in() -> None:
+    other = trust()["Statement"][0] | {"Condition": {"StringEquals": {"sts:ExternalId": "old"}}}
+    review = onboarding.review_trust(trust(), {"Statement": [other, *trust()["Statement"]]})
+    assert not review.missing
+    assert review.extra
 
 
 # What is said to account owners.
