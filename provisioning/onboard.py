@@ -213,6 +213,9 @@ def _judged(key: str, title: str, objections: tuple[str, ...]) -> Finding:
 
 
 def _boundary_finding(account: AwsAccount, client: "IAMClient") -> Finding:
+    if Side.TARGET not in _sides(account):
+        detail = "Not needed: no pair leads into this account, so no role is made here."
+        return Finding("boundary", BOUNDARY, ok=True, detail=detail)
     wanted = onboarding.boundary_policy(partition=account.partition, account_id=account.account_id)
     try:
         found = inspect.managed_policy(client, account.boundary_arn)

@@ -28,14 +28,16 @@ def installed_role(iam: IAMClient, name: str) -> InstalledRole:
     with calling("iam:GetRole"):
         trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
     with calling("iam:ListRolePolicies"):
-        inline = iam.list_role_policies(RoleName=name)["PolicyNames"]
+        pages = iam.get_paginator("list_role_policies").paginate(RoleName=name)
+        inline = [one for page in pages for one in page["PolicyNames"]]
     with calling("iam:GetRolePolicy"):
         own = [
             iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
             for policy in inline
         ]
     with calling("iam:ListAttachedRolePolicies"):
-        attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        found = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+        attached = [one for page in found for one in page["AttachedPolicies"]]
     managed = [_managed_or_empty(iam, one["PolicyArn"]) for one in attached]
     return InstalledRole(trust=_dict(trust), policies=(*map(_dict, own), *managed))
 

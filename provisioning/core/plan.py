@@ -134,6 +134,8 @@ class Wanted:
     role_name: str
     owner_tags: Mapping[str, str] = field(hash=False)
     """Tags that prove a role of this name to be ours."""
+    boundary_arn: str
+    """Needed to remove a role too: AWS lets us lock out only a role that has it."""
     group: WantedGroup | None
     role: WantedRole | None
     member: bool
@@ -184,6 +186,7 @@ def desired(spec: GrantSpec, now: datetime) -> Wanted:
         group_name=spec.switch_group,
         role_name=spec.role_name,
         owner_tags={naming.TAG_GRANT: spec.code, naming.TAG_PORTAL: spec.portal_id},
+        boundary_arn=spec.boundary_arn,
         group=_wanted_group(spec) if lives else None,
         role=_wanted_role(spec) if lives else None,
         member=lives or spec.keep_membership,
@@ -313,12 +316,15 @@ def _arm_target(wanted: Wanted, role: WantedRole, found: FoundRole | None) -> It
 
 
 def _role_frame(name: str, role: WantedRole, found: FoundRole) -> Iterator[PlanStep]:
-    """Trust, boundary and session length of a role that exists already."""
+    """Boundary, trust and session length of a role that exists already.
+
+    The boundary comes first: without it AWS lets the provisioner role do nothing else here.
+    """
+    if found.boundary_arn != role.boundary_arn:
+        yield SetBoundary(role=name, boundary_arn=role.boundary_arn)
     if not documents.same(found.trust, role.trust):
         gives = documents.narrower(found.trust, role.trust)
         yield UpdateTrust(role=name, document=role.trust, before=found.trust, gives=gives)
-    if found.boundary_arn != role.boundary_arn:
-        yield SetBoundary(role=name, boundary_arn=role.boundary_arn)
     if found.max_session_seconds != role.max_session_seconds:
         gives = found.max_session_seconds < role.max_session_seconds
         yield SetSessionLength(role=name, max_session_seconds=role.max_session_seconds, gives=gives)
@@ -377,6 +383,8 @@ def lock_out(name: str) -> PutRolePolicy:
 def _remove(wanted: Wanted, found: Found) -> Iterator[PlanStep]:
     name = wanted.role_name
     if found.role is not None and naming.REVOKED_POLICY not in found.role.inline:
+        if found.role.boundary_arn != wanted.boundary_arn:
+            yield SetBoundary(role=name, boundary_arn=wanted.boundary_arn)
         yield lock_out(name)
     if found.member and not wanted.member:
         yield RemoveUserFromGroup(group=wanted.group_name, user=wanted.user)

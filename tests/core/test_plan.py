@@ -159,6 +159,17 @@ def test_drift_that_widens_is_cut_back_and_drift_that_narrows_waits(
     assert (step.action, step.gives) == (action, gives)
 
 
+def test_a_lost_boundary_is_put_back_before_anything_else() -> None:
+    # The provisioner role may do nothing else on a role without it [AWS-FACTS 6.2].
+    found = drifted(boundary_arn="", trust=ROOT_TRUST)
+
+    assert calls(planned(CLASSIC, found))[0] == "PutRolePermissionsBoundary"
+    assert calls(planned(CLASSIC, found, now=END))[:2] == [
+        "PutRolePermissionsBoundary",
+        "PutRolePolicy",
+    ]
+
+
 def test_a_foreign_policy_on_our_role_is_taken_off_without_a_person() -> None:
     role = provisioned().role
     assert role is not None

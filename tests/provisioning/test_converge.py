@@ -200,6 +200,23 @@ def test_widened_trust_is_cut_back_at_once(approved: Approved, aws: Aws) -> None
     assert iam.list_role_policies(RoleName=grant.role_name)["PolicyNames"] == ["SallyportEnd"]
 
 
+def test_a_role_that_lost_its_boundary_gets_it_back_or_goes(
+    approved: Approved, aws: Aws, dana: User
+) -> None:
+    first, second = settle(approved()), settle(approved())
+    for grant in (first, second):
+        aws.admin(TARGET).delete_role_permissions_boundary(RoleName=grant.role_name)
+    services.revoke(person=dana, grant=second, reason="Wrong account.")
+
+    assert settle(first).phase == "active"
+    assert settle(second).phase == "ended"
+
+    role = aws.admin(TARGET).get_role(RoleName=first.role_name)["Role"]
+    boundary = f"arn:aws:iam::{TARGET}:policy/SallyportBoundary"
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
+    assert aws.issued_roles(TARGET) == [first.role_name]
+
+
 def test_access_taken_away_by_hand_is_not_given_back(approved: Approved, aws: Aws) -> None:
     grant = settle(approved())
     aws.admin(TARGET).detach_role_policy(RoleName=grant.role_name, PolicyArn=READ_ONLY)

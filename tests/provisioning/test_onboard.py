@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts.models import AwsAccount, ConnectionCheck, IamIdentity, User
+from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity, User
 from audit.models import AuditEvent
 from provisioning import onboard, services
 from tests.aws_world import Aws
@@ -180,6 +180,12 @@ def test_a_missing_boundary_is_found(aws: Aws, target: AwsAccount) -> None:
 
     assert failed(findings) == {"boundary"}
     assert findings["boundary"]["mend"]
+
+
+def test_a_source_needs_no_boundary(aws: Aws, source: AwsAccount, pair: AccountPair) -> None:
+    aws.admin("111111111111").delete_policy(PolicyArn=source.boundary_arn)
+
+    assert failed(check(source)) == set()
 
 
 def test_a_boundary_that_lets_more_through_is_found(aws: Aws, target: AwsAccount) -> None:

@@ -49,6 +49,8 @@ class Command(BaseCommand):
         self.var: Path = settings.VAR_DIR
         self.stopping = threading.Event()
         self.refuse_foreign_database()
+        # The sandbox's files hold keys and password hashes, made-up ones but nobody else's.
+        os.umask(0o077)
         self.var.mkdir(parents=True, exist_ok=True)
         lock = self.take_lock()
         self.wait_for_left_overs()
