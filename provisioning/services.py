@@ -3,6 +3,8 @@
 Each is one transaction, asks `authz` first, and nudges the workers once it is committed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -43,6 +45,22 @@ def _require(answer: authz.Answer) -> None:
         raise Refused(answer)
 
 
+@contextmanager
+def _refusals_recorded(kind: str, person: User, subject: str, attempt: str) -> Iterator[None]:
+    """Record an attempt that is refused inside, after what it had begun is undone (I8)."""
+    try:
+        yield
+    except Refused as refused:
+        append(
+            kind=f"{kind}:refused",
+            actor=person.username,
+            subject=subject,
+            sentence=f"{person.label} was refused: {attempt}.",
+            reason=str(refused),
+        )
+        raise
+
+
 def _nudge(task: Any, pk: int) -> None:
     transaction.on_commit(partial(tasks.nudge, task, pk))
 
@@ -51,7 +69,8 @@ def request_access(
     *, requester: User, offer: Offer, duration: timedelta, reason: str
 ) -> AccessRequest:
     """Ask for an offer. Raises Refused, or ValidationError."""
-    _require(authz.can_request(requester, offer))
+    with _refusals_recorded("request:ask", requester, offer.subject, "asking for access"):
+        _require(authz.can_request(requester, offer))
     offer.check_duration(duration)
     identity = authz.identity_for(requester, offer)
     if identity is None:  # can_request has refused this; it is here for the type.
@@ -91,7 +110,8 @@ def decide(
     Raises Refused, PlanMoved when the plan has changed since, StaleState when somebody else was
     quicker.
     """
-    with transaction.atomic():
+    recorded = _refusals_recorded("request:decide", approver, request.subject, "deciding")
+    with recorded, transaction.atomic():
         locked = AccessRequest.objects.select_for_update(of=("self",)).with_parties()
         request = locked.get(pk=request.pk)
         _require(authz.can_decide(approver, request))
@@ -124,7 +144,8 @@ def _still_may_ask(request: AccessRequest) -> authz.Answer:
 
 def cancel(*, person: User, request: AccessRequest) -> None:
     """Withdraw one's own pending request. Raises Refused or StaleState."""
-    _require(authz.can_cancel(person, request))
+    with _refusals_recorded("request:cancel", person, request.subject, "withdrawing"):
+        _require(authz.can_cancel(person, request))
     lifecycle.move_request(
         request,
         RequestState.CANCELLED,
@@ -135,7 +156,8 @@ def cancel(*, person: User, request: AccessRequest) -> None:
 
 def revoke(*, person: User, grant: Grant, reason: str) -> None:
     """End an access early: given back by its holder, or revoked. Raises Refused or StaleState."""
-    _require(authz.can_revoke(person, grant))
+    with _refusals_recorded("grant:revoke", person, grant.subject, "ending the access"):
+        _require(authz.can_revoke(person, grant))
     own = person.pk == grant.request.requester_id
     did = "gave the access back" if own else "revoked the access"
     with transaction.atomic():
@@ -151,7 +173,8 @@ def revoke(*, person: User, grant: Grant, reason: str) -> None:
 
 def note_link_opened(*, person: User, grant: Grant) -> None:
     """Store that the Switch role link was shown to its person. Raises Refused."""
-    _require(authz.can_use(person, grant, database_now()))
+    with _refusals_recorded("grant:switch_link", person, grant.subject, "the Switch role link"):
+        _require(authz.can_use(person, grant, database_now()))
     append(
         kind="grant:switch_link:opened",
         actor=person.username,

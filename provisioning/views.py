@@ -247,13 +247,17 @@ def revoke(request: HttpRequest, code: str) -> HttpResponse:
     grant, person = _load_grant(request, code), _person(request)
     own = person.pk == grant.request.requester_id
     answer = authz.can_revoke(person, grant)
-    if not answer.allowed:
+    if request.method == "GET" and not answer.allowed:
         return _refused(request, code, services.Refused(answer), ends_access=True)
     form = (GiveBackForm if own else RevokeForm)(_posted(request))
-    if request.method == "POST" and form.is_valid():
+    # Whoever may not is refused by the service, which records it, whatever the form says.
+    if request.method == "POST" and (form.is_valid() or not answer.allowed):
+        reason = form.cleaned_data.get("reason", "")
         try:
-            services.revoke(person=person, grant=grant, reason=form.cleaned_data["reason"])
-        except (StaleState, services.Refused) as moved:
+            services.revoke(person=person, grant=grant, reason=reason)
+        except services.Refused as refused:
+            return _refused(request, code, refused, ends_access=True)
+        except StaleState as moved:
             return _conflict(request, code, str(moved))
         words = "You gave the access back." if own else "The access is being revoked."
         messages.success(request, words)

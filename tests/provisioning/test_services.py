@@ -1,5 +1,6 @@
 """Use cases and who may use them: requests, decisions, withdrawal, revocation."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -333,6 +334,25 @@ def test_workers_are_told_only_after_the_commit(
         callback()
 
     assert told[-1] == ("sallyport.converge", grant.pk)
+
+
+def test_every_refusal_is_recorded_with_its_reason(
+    offer: Offer, alice: User, bob: User, charlie: User
+) -> None:
+    asked = ask(alice, offer)
+    grant = GrantFactory.create()
+    attempts: dict[str, Callable[[], object]] = {
+        "request:ask": lambda: ask(charlie, offer),
+        "request:decide": lambda: approve(asked, charlie),
+        "request:cancel": lambda: services.cancel(person=charlie, request=asked),
+        "grant:revoke": lambda: services.revoke(person=charlie, grant=grant, reason="Mine."),
+        "grant:switch_link": lambda: services.note_link_opened(person=charlie, grant=grant),
+    }
+    for kind, attempt in attempts.items():
+        with pytest.raises(services.Refused) as caught:
+            attempt()
+        event = AuditEvent.objects.get(kind=f"{kind}:refused")
+        assert (event.actor, event.reason) == ("charlie", str(caught.value))
 
 
 def test_a_failing_event_undoes_the_change(
