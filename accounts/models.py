@@ -224,6 +224,11 @@ class AccountPair(FieldConstraints):
     switch_group = models.CharField(max_length=100, validators=[validate_group_name])
     """Name of the IAM group in the source account. Pairs of one source may share a group,
     because a user can be in only ten [AWS-FACTS 3.3]."""
+    prepared_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When a worker last made the switch group what it should be; null until it has."""
+    next_check_at = models.DateTimeField(null=True, blank=True, db_default=Now(), editable=False)
+    """When a worker should make it so: at once after an admin's change, null afterwards."""
+    last_error = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -258,6 +263,13 @@ class AccountPair(FieldConstraints):
         if other is not None:
             message = f"Write it as {other.switch_group}, like {other}: IAM ignores case in names."
             raise ValidationError({"switch_group": ValidationError(message, code="group_case")})
+
+    @property
+    def state(self) -> str:
+        """How far the switch group is: ready, making, or failed."""
+        if self.last_error:
+            return "failed"
+        return "ready" if self.prepared_at and self.next_check_at is None else "making"
 
     def group_targets(self) -> list[str]:
         """Account ids of all pairs that share this pair's switch group, sorted."""

@@ -55,7 +55,10 @@ def register_account(*, actor: User | str, account: AwsAccount) -> AwsAccount:
 
 @transaction.atomic
 def change_account(*, actor: User | str, account: AwsAccount) -> AwsAccount:
-    """Change an account's name, roles or group policies. Id and partition never change."""
+    """Change an account's name, roles or group policies. Id and partition never change.
+
+    Workers bring the switch groups of its pairs into line next.
+    """
     _store(
         account,
         actor=_name(actor),
@@ -65,6 +68,7 @@ def change_account(*, actor: User | str, account: AwsAccount) -> AwsAccount:
         boundary_arn=account.boundary_arn,
         group_policies=account.group_policies,
     )
+    account.pairs_from.update(next_check_at=database_now())
     return account
 
 

@@ -85,17 +85,22 @@ def _request_answer(
     )
 
 
-def can_decide(person: User, request: AccessRequest) -> Answer:
+def can_decide(person: User, request: AccessRequest, now: datetime) -> Answer:
     """May this person approve or reject this request? Admins and superusers are no exception."""
     names_them = Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
     return _answer(
         *_basics(person),
         "Nobody decides on their own request." if person.pk == request.requester_id else None,
         None if names_them else "You are not an approver of this offer.",
-        None
-        if request.state == RequestState.PENDING
-        else f"This request is {request.state} already.",
+        _stage_objection(request, now),
     )
+
+
+def _stage_objection(request: AccessRequest, now: datetime) -> str | None:
+    if request.state != RequestState.PENDING:
+        return f"This request is {request.state} already."
+    # The sweeper writes it down a little later; the time is over all the same.
+    return "This request has lapsed: nobody decided in time." if request.lapses_at <= now else None
 
 
 def can_cancel(person: User, request: AccessRequest) -> Answer:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from django.conf import settings
 
-from accounts.models import AwsAccount, Offer
+from accounts.models import AccountPair, AwsAccount, Offer
 from audit.clock import database_now
 from provisioning import lifecycle
 from provisioning.aws import iam
@@ -33,6 +33,9 @@ PASSES: Final = 4
 """How often one run observes again: create, answer lost, adopt, verify."""
 NOT_FOUND_PROVES_NOTHING: Final = timedelta(minutes=5)
 """After making something, IAM may deny for a while that it exists [AWS-FACTS 7.6]."""
+
+
+CRASHED: Final = "An error inside Sallyport, which its operators find in the worker's log."
 
 
 class PlanChanged(Exception):
@@ -78,6 +81,9 @@ def spec_for_grant(grant: Grant) -> GrantSpec:
     """What the documents of a grant depend on now."""
     return replace(
         spec_for_request(grant.request),
+        user_arn=grant.iam_user_arn,
+        user_id=grant.iam_user_id,
+        boundary_arn=grant.boundary_arn,
         ends_at=grant.ends_at,
         revoked_at=grant.revoked_at,
         keep_membership=_others_need_membership(grant),
@@ -131,6 +137,46 @@ def _target(request: AccessRequest, spec: GrantSpec) -> AccountSession:
         session_name=naming.session_name(spec.code),
         policy=policy,
     )
+
+
+# --- Pairs -----------------------------------------------------------------------------------
+
+
+def prepare_pair(pair_id: int) -> None:
+    """Make a pair's switch group what an admin registered, if that was asked for.
+
+    Only an admin's change asks for it: what somebody took away in AWS is not given back (I12).
+    """
+    pairs = AccountPair.objects.select_related("source", "target")
+    pair = pairs.filter(pk=pair_id, next_check_at__isnull=False).first()
+    if pair is None:
+        return
+    try:
+        _make_group(pair)
+    except (AwsError, ForeignObject) as error:
+        lifecycle.note_pair(pair, database_now(), error=in_words(error))
+    else:
+        lifecycle.note_pair(pair, database_now())
+
+
+def _make_group(pair: AccountPair) -> None:
+    spec = plan.GroupSpec(
+        source=_ref(pair.source),
+        name=pair.switch_group,
+        targets=tuple(pair.group_targets()),
+        policies=tuple(pair.source.group_policies),
+    )
+    arn = naming.group_arn(spec.source.partition, spec.source.account_id, spec.name)
+    policy = documents.source_session_policy(group_arn=arn, policy_arns=spec.policy_arns)
+    name = naming.session_name(f"pair-{pair.pk}")
+    client = assume(provisioner(pair.source), session_name=name, policy=policy).iam()
+    for _ in range(PASSES):
+        steps = plan.plan_group(spec, iam.find_group(client, spec.name))
+        if not steps:
+            return
+        for step in steps:
+            iam.apply(client, step)
+    raise _not_converging()
 
 
 # --- Preview ---------------------------------------------------------------------------------
@@ -203,13 +249,19 @@ def _run(grant: Grant) -> None:
         _give_up(grant, str(error))
     except (AwsError, ForeignObject) as error:
         _fail(grant, error)
+    except lifecycle.StaleState:
+        raise
+    except Exception:
+        # A bug or a broken row: a person must see it, and it is tried again like any failure.
+        log.exception("grant_crashed")
+        lifecycle.note_failure(grant, CRASHED, database_now())
 
 
 def _refuse_changed(grant: Grant) -> None:
     """Before access is first given: is this still what was decided, by people who still may?"""
     if grant.settled_at is not None or not grant.should_exist(database_now()):
         return
-    if plan.fingerprint(spec_for_grant(grant)) != grant.fingerprint:
+    if plan.fingerprint(spec_for_request(grant.request)) != grant.fingerprint:
         raise PlanChanged(
             "The account, the pair or the IAM user was changed after the decision, so the plan is "
             "no longer the one that was approved. Nothing was made; please ask again."
@@ -243,12 +295,12 @@ def _settle(grant: Grant) -> None:
             _record(grant, wanted, steps, deleted=deleted)
             return
         deleted = _apply(grant, clients, todo) or deleted
-    raise AwsError(
-        Kind.TRANSIENT,
-        call="observe",
-        code="NotConverging",
-        message="AWS did not show the changes yet. They will be checked again.",
-    )
+    raise _not_converging()
+
+
+def _not_converging() -> AwsError:
+    words = "AWS did not show the changes yet. They will be checked again."
+    return AwsError(Kind.TRANSIENT, call="observe", code="NotConverging", message=words)
 
 
 def _open(grant: Grant, spec: GrantSpec) -> tuple[iam.Clients, AwsError | None]:

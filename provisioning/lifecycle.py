@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F, Q
 
+from accounts.models import AccountPair
 from audit.models import append
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Decision, Grant
@@ -21,6 +22,7 @@ SWEEPER = "system:sweeper"
 LEASE = timedelta(seconds=90)
 """Longer than one call to AWS can take with its time-outs and retries; renewed before each step."""
 LONGEST_BACK_OFF = timedelta(minutes=5)
+PAIR_RETRY = timedelta(minutes=1)
 RECHECK = timedelta(minutes=10)
 """How often a settled grant is read again while it lives."""
 
@@ -96,6 +98,9 @@ def _start_grant(decision: Decision) -> Grant:
         starts_at=now,
         ends_at=(now + request.duration).replace(microsecond=0),
         fingerprint=decision.fingerprint,
+        iam_user_arn=request.identity.arn,
+        iam_user_id=request.identity.unique_id,
+        boundary_arn=request.offer.pair.target.boundary_arn,
         next_check_at=now,
     )
     append(
@@ -260,6 +265,25 @@ def back_off(attempts: int) -> timedelta:
     """Doubling from 2 seconds to 5 minutes, with jitter so that a thousand do not come at once."""
     seconds = min(2.0**attempts, LONGEST_BACK_OFF.total_seconds())
     return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311  # Not a secret.
+
+
+def note_pair(pair: AccountPair, now: datetime, *, error: str = "") -> None:
+    """Record whether a pair's switch group is what it should be.
+
+    The moment it was asked for still holds: a change made meanwhile asks for another look.
+    """
+    asked = AccountPair.objects.filter(pk=pair.pk, next_check_at=pair.next_check_at)
+    if error:
+        asked.update(last_error=error, next_check_at=now + PAIR_RETRY)
+        return
+    with transaction.atomic():
+        if asked.update(prepared_at=now, next_check_at=None, last_error="") == 1:
+            append(
+                kind="pair:prepared",
+                actor=WORKER,
+                subject=pair.subject,
+                sentence=f"The switch group {pair.switch_group} of {pair} is as it should be.",
+            )
 
 
 def note_preview(request: AccessRequest, preview: dict[str, object], now: datetime) -> None:

@@ -198,6 +198,11 @@ class Grant(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     fingerprint = models.CharField(max_length=64)
+    iam_user_arn = models.CharField(max_length=640)
+    iam_user_id = models.CharField(max_length=128)
+    boundary_arn = models.CharField(max_length=640)
+    """Who and within what, as approved: a later change of the registry must neither hand the
+    access to another IAM user nor move its boundary."""
     revoked_at = models.DateTimeField(null=True)
     revoked_by = models.CharField(max_length=150, blank=True)
     revoke_reason = models.CharField(max_length=500, blank=True)

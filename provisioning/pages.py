@@ -170,7 +170,7 @@ NOT_GRANTED = authz.Answer(("There is no access yet.",))
 def doors(person: User, request: AccessRequest, grant: Grant | None, now: datetime) -> Doors:
     """Ask authz everything that the page shows a button for."""
     return Doors(
-        decide=authz.can_decide(person, request),
+        decide=authz.can_decide(person, request, now),
         cancel=authz.can_cancel(person, request),
         revoke=authz.can_revoke(person, grant) if grant else NOT_GRANTED,
         use=authz.can_use(person, grant, now) if grant else NOT_GRANTED,

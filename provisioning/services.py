@@ -114,7 +114,7 @@ def decide(
     with recorded, transaction.atomic():
         locked = AccessRequest.objects.select_for_update(of=("self",)).with_parties()
         request = locked.get(pk=request.pk)
-        _require(authz.can_decide(approver, request))
+        _require(authz.can_decide(approver, request, database_now()))
         spec = converge.spec_for_request(request)
         if verdict == Decision.Verdict.APPROVED:
             _require(_still_may_ask(request))

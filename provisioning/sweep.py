@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.db.models import Exists, OuterRef, Q
 
-from accounts.models import AwsAccount, ConnectionCheck, IamIdentity
+from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity
 from audit.clock import database_now
 from provisioning import converge, lifecycle, onboard, tasks
 from provisioning.core.states import RequestState
@@ -79,6 +79,9 @@ def due(now: datetime) -> Iterator[Job]:
         )
     for check in _checks():
         yield Job(f"check:{check.pk}", tasks.check_connection, onboard.run_check, check.pk)
+    for pair in AccountPair.objects.filter(next_check_at__lte=now)[:BATCH]:
+        key = f"pair:{pair.pk}:{pair.next_check_at}"
+        yield Job(key, tasks.prepare_pair, converge.prepare_pair, pair.pk)
     for identity in IamIdentity.objects.filter(next_check_at__lte=now)[:BATCH]:
         key = f"identity:{identity.pk}:{identity.next_check_at}"
         yield Job(key, tasks.verify_identity, onboard.verify_identity, identity.pk)

@@ -26,6 +26,12 @@ def preview_request(request_id: int) -> None:
     converge.preview(request_id)
 
 
+@shared_task(name="sallyport.prepare_pair")
+def prepare_pair(pair_id: int) -> None:
+    """Make the switch group of a pair."""
+    converge.prepare_pair(pair_id)
+
+
 @shared_task(name="sallyport.check_connection")
 def check_connection(check_id: int) -> None:
     """Run one connection check."""

@@ -218,6 +218,9 @@ class GrantFactory(DjangoModelFactory[Grant]):
         )
     )
     fingerprint = "0" * 64
+    iam_user_arn = LazyAttribute(lambda o: o.request.identity.arn)
+    iam_user_id = LazyAttribute(lambda o: o.request.identity.unique_id)
+    boundary_arn = LazyAttribute(lambda o: o.request.offer.pair.target.boundary_arn)
     code = LazyAttribute(lambda o: o.request.code)
     identity = LazyAttribute(lambda o: o.request.identity)
     profile_version = LazyAttribute(lambda o: o.request.profile_version)

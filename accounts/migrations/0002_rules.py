@@ -45,6 +45,16 @@ class Migration(migrations.Migration):
                 message="grants are read through their offer, make another one",
             ),
             Rule(
+                name="identity_keeps_its_names",
+                table="accounts_iamidentity",
+                events=("UPDATE",),
+                refused_when=(
+                    "NEW.person_id <> OLD.person_id OR NEW.account_id <> OLD.account_id "
+                    "OR NEW.user_name <> OLD.user_name"
+                ),
+                message="names of roles follow from it, link another one",
+            ),
+            Rule(
                 name="pair_is_in_one_partition",
                 table="accounts_accountpair",
                 events=("INSERT", "UPDATE"),

@@ -93,7 +93,7 @@ def observe(clients: Clients, wanted: Wanted) -> Found:
         return Found(role=role)
     user = find_user(clients.source, wanted.user)
     return Found(
-        group=_group(clients.source, wanted.group_name),
+        group=find_group(clients.source, wanted.group_name),
         member=user is not None and _is_member(clients.source, wanted.user, wanted.group_name),
         role=role,
         user_id=user.unique_id if user else "",
@@ -106,10 +106,15 @@ def _is_member(iam: IAMClient, user: str, group: str) -> bool:
         return any(one["GroupName"] == group for page in pages for one in page["Groups"])
 
 
-def _group(iam: IAMClient, name: str) -> FoundGroup | None:
+def find_group(iam: IAMClient, name: str) -> FoundGroup | None:
+    """The IAM group of a name with its policies, or None."""
     answer = _if_there("iam:GetGroup", lambda: iam.get_group(GroupName=name, MaxItems=1))
     if answer is None:
         return None
+    path = answer["Group"]["Path"]
+    if path != naming.PATH:
+        # Not ours: the plan refuses to touch it, and we may read no more of it.
+        return FoundGroup(path=path, inline={}, managed=())
     with calling("iam:ListGroupPolicies"):
         pages = iam.get_paginator("list_group_policies").paginate(GroupName=name)
         policies = [one for page in pages for one in page["PolicyNames"]]
@@ -118,7 +123,7 @@ def _group(iam: IAMClient, name: str) -> FoundGroup | None:
     with calling("iam:ListAttachedGroupPolicies"):
         attached = iam.get_paginator("list_attached_group_policies").paginate(GroupName=name)
         managed = _arns(page["AttachedPolicies"] for page in attached)
-    return FoundGroup(path=answer["Group"]["Path"], inline=inline, managed=managed)
+    return FoundGroup(path=path, inline=inline, managed=managed)
 
 
 def _group_policy(iam: IAMClient, group: str, policy: str) -> Document:
@@ -131,14 +136,7 @@ def _role(iam: IAMClient, name: str) -> FoundRole | None:
     if answer is None:
         return None
     role = answer["Role"]
-    with calling("iam:ListRolePolicies"):
-        pages = iam.get_paginator("list_role_policies").paginate(RoleName=name)
-        policies = [one for page in pages for one in page["PolicyNames"]]
-    with calling("iam:GetRolePolicy"):
-        inline = {one: _role_policy(iam, name, one) for one in policies}
-    with calling("iam:ListAttachedRolePolicies"):
-        attached = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
-        managed = _arns(page["AttachedPolicies"] for page in attached)
+    inline, managed = ({}, ()) if role["Path"] != naming.PATH else _role_policies(iam, name)
     return FoundRole(
         path=role["Path"],
         trust=_document(role["AssumeRolePolicyDocument"]),
@@ -148,6 +146,19 @@ def _role(iam: IAMClient, name: str) -> FoundRole | None:
         inline=inline,
         managed=managed,
     )
+
+
+def _role_policies(iam: IAMClient, name: str) -> tuple[dict[str, Document], tuple[str, ...]]:
+    """Inline policies by name, and ARNs of the attached ones."""
+    with calling("iam:ListRolePolicies"):
+        pages = iam.get_paginator("list_role_policies").paginate(RoleName=name)
+        policies = [one for page in pages for one in page["PolicyNames"]]
+    with calling("iam:GetRolePolicy"):
+        inline = {one: _role_policy(iam, name, one) for one in policies}
+    with calling("iam:ListAttachedRolePolicies"):
+        attached = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+        managed = _arns(page["AttachedPolicies"] for page in attached)
+    return inline, managed
 
 
 def _role_policy(iam: IAMClient, role: str, policy: str) -> Document:

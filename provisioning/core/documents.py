@@ -75,8 +75,12 @@ def switch_policy(*, partition: str, targets: Sequence[str]) -> Document:
     )
 
 
-def source_session_policy(*, group_arn: str, user_arn: str, policy_arns: Sequence[str]) -> Document:
+def source_session_policy(
+    *, group_arn: str, policy_arns: Sequence[str], user_arn: str = ""
+) -> Document:
     """What the portal's session in a source account may change: this group, no other.
+
+    `user_arn` names the one user whose groups may be listed; without it nobody's may.
 
     The first look at a thing is allowed everywhere: IAM makes the ARN of what does not exist
     without its path, so a narrower permission would answer AccessDenied instead of NoSuchEntity.
@@ -98,7 +102,7 @@ def source_session_policy(*, group_arn: str, user_arn: str, policy_arns: Sequenc
             ],
             "Resource": group_arn,
         },
-        {"Effect": "Allow", "Action": "iam:ListGroupsForUser", "Resource": user_arn},
+        *([_statement("iam:ListGroupsForUser", user_arn)] if user_arn else []),
         *_attachments("iam:AttachGroupPolicy", group_arn, policy_arns),
     )
 
@@ -129,12 +133,16 @@ def target_session_policy(*, role_arn: str, policy_arns: Sequence[str]) -> Docum
     )
 
 
+def _statement(action: str, arn: str) -> Document:
+    return {"Effect": "Allow", "Action": action, "Resource": arn}
+
+
 def _attachments(action: str, arn: str, policy_arns: Sequence[str]) -> list[Document]:
     """Attaching stands alone: iam:PolicyARN exists in no other call's context [6.2]."""
     if not policy_arns:
         return []
     condition = {"ArnEquals": {"iam:PolicyARN": list(policy_arns)}}
-    return [{"Effect": "Allow", "Action": action, "Resource": arn, "Condition": condition}]
+    return [_statement(action, arn) | {"Condition": condition}]
 
 
 def _document(*statements: Document) -> Document:

@@ -99,10 +99,14 @@ class GrantSpec:
         return tuple(naming.managed_policy_arn(self.target.partition, name) for name in names)
 
     @property
+    def group(self) -> "GroupSpec":
+        """The switch group that the grant goes through."""
+        return GroupSpec(self.source, self.switch_group, self.group_targets, self.group_policies)
+
+    @property
     def group_policy_arns(self) -> tuple[str, ...]:
         """ARNs of the managed policies of the switch group, sorted."""
-        names = sorted(self.group_policies)
-        return tuple(naming.managed_policy_arn(self.source.partition, name) for name in names)
+        return self.group.policy_arns
 
 
 @dataclass(frozen=True)
@@ -187,15 +191,41 @@ def desired(spec: GrantSpec, now: datetime) -> Wanted:
         role_name=spec.role_name,
         owner_tags={naming.TAG_GRANT: spec.code, naming.TAG_PORTAL: spec.portal_id},
         boundary_arn=spec.boundary_arn,
-        group=_wanted_group(spec) if lives else None,
+        group=desired_group(spec.group) if lives else None,
         role=_wanted_role(spec) if lives else None,
         member=lives or spec.keep_membership,
     )
 
 
-def _wanted_group(spec: GrantSpec) -> WantedGroup:
-    policy = documents.switch_policy(partition=spec.source.partition, targets=spec.group_targets)
-    return WantedGroup(policy=policy, managed=spec.group_policy_arns)
+@dataclass(frozen=True)
+class GroupSpec:
+    """What the documents of one switch group depend on."""
+
+    source: AccountRef
+    name: str
+    targets: tuple[str, ...]
+    policies: tuple[str, ...]
+
+    @property
+    def policy_arns(self) -> tuple[str, ...]:
+        """ARNs of the managed policies of the group, sorted."""
+        names = sorted(self.policies)
+        return tuple(naming.managed_policy_arn(self.source.partition, name) for name in names)
+
+
+def desired_group(spec: GroupSpec) -> WantedGroup:
+    """What a switch group should be, whoever is in it."""
+    policy = documents.switch_policy(partition=spec.source.partition, targets=spec.targets)
+    return WantedGroup(policy=policy, managed=spec.policy_arns)
+
+
+def plan_group(spec: GroupSpec, found: FoundGroup | None) -> tuple[PlanStep, ...]:
+    """The steps from a switch group as found to what an admin registered.
+
+    Raises ForeignObject where a group of that name exists outside our path.
+    """
+    _refuse_foreign_group(spec.name, found)
+    return tuple(_group(spec.name, desired_group(spec), found))
 
 
 def _wanted_role(spec: GrantSpec) -> WantedRole:
@@ -257,10 +287,14 @@ def plan(wanted: Wanted, found: Found) -> tuple[PlanStep, ...]:
     return (*_arm_source(wanted, found), *_arm_target(wanted, wanted.role, found.role))
 
 
-def _refuse_foreign(wanted: Wanted, found: Found) -> None:
-    if found.group is not None and found.group.path != naming.PATH:
-        message = f"A group named {wanted.group_name} exists outside {naming.PATH}."
+def _refuse_foreign_group(name: str, found: FoundGroup | None) -> None:
+    if found is not None and found.path != naming.PATH:
+        message = f"A group named {name} exists outside {naming.PATH}."
         raise ForeignObject(message)
+
+
+def _refuse_foreign(wanted: Wanted, found: Found) -> None:
+    _refuse_foreign_group(wanted.group_name, found.group)
     if found.role is None:
         return
     tags = {key: found.role.tags.get(key) for key in wanted.owner_tags}
@@ -270,13 +304,16 @@ def _refuse_foreign(wanted: Wanted, found: Found) -> None:
 
 
 def _arm_source(wanted: Wanted, found: Found) -> Iterator[PlanStep]:
-    name, group = wanted.group_name, wanted.group
-    if group is not None:
-        if found.group is None:
-            yield CreateGroup(group=name)
-        yield from _group_contents(name, group, found.group)
+    if wanted.group is not None:
+        yield from _group(wanted.group_name, wanted.group, found.group)
     if wanted.member and not found.member:
-        yield AddUserToGroup(group=name, user=wanted.user)
+        yield AddUserToGroup(group=wanted.group_name, user=wanted.user)
+
+
+def _group(name: str, group: WantedGroup, found: FoundGroup | None) -> Iterator[PlanStep]:
+    if found is None:
+        yield CreateGroup(group=name)
+    yield from _group_contents(name, group, found)
 
 
 def _group_contents(name: str, group: WantedGroup, found: FoundGroup | None) -> Iterator[PlanStep]:

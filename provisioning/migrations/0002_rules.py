@@ -86,7 +86,8 @@ class Migration(migrations.Migration):
                     "OR NEW.identity_id <> OLD.identity_id "
                     "OR NEW.profile_version_id <> OLD.profile_version_id "
                     "OR NEW.fingerprint <> OLD.fingerprint OR NEW.starts_at <> OLD.starts_at "
-                    "OR NEW.ends_at <> OLD.ends_at"
+                    "OR NEW.ends_at <> OLD.ends_at OR NEW.iam_user_arn <> OLD.iam_user_arn "
+                    "OR NEW.iam_user_id <> OLD.iam_user_id OR NEW.boundary_arn <> OLD.boundary_arn"
                 ),
                 message="what was granted never changes",
             ),

@@ -2,15 +2,20 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
 
-from accounts.models import AwsAccount, Offer, User
+import accounts.services
+from accounts.models import AccountPair, AwsAccount, IamIdentity, Offer, User
 from audit.models import AuditEvent
-from provisioning import converge, services
-from provisioning.models import Grant
+from provisioning import converge, onboard, services
+from provisioning.core import plan
+from provisioning.models import AccessRequest, Grant
 from tests.aws_world import Approved, Aws, only_statement, refused_code
+from tests.factories import AccountPairFactory, AwsAccountFactory
 
 SOURCE, TARGET = "111111111111", "222222222222"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -287,20 +292,206 @@ def test_rights_lost_since_the_decision_stop_the_grant(
     assert aws.issued_roles(TARGET) == []
 
 
+def make_user_anew(aws: Aws, name: str) -> None:
+    """Delete an IAM user and make another one of the same name."""
+    iam = aws.admin(SOURCE)
+    for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    for group in aws.groups_of(SOURCE, name):
+        iam.remove_user_from_group(GroupName=group, UserName=name)
+    iam.delete_user(UserName=name)
+    iam.create_user(UserName=name)
+
+
 def test_a_user_made_anew_under_the_same_name_gets_nothing(approved: Approved, aws: Aws) -> None:
     grant = approved()
-    iam = aws.admin(SOURCE)
-    for key in iam.list_access_keys(UserName="userA")["AccessKeyMetadata"]:
-        iam.delete_access_key(UserName="userA", AccessKeyId=key["AccessKeyId"])
-    iam.remove_user_from_group(GroupName="Developers", UserName="userA")
-    iam.delete_user(UserName="userA")
-    iam.create_user(UserName="userA")
+    make_user_anew(aws, "userA")
 
     grant = settle(grant)
 
     assert grant.phase == "ended"
     assert "deleted and made again" in grant.revoke_reason
     assert aws.issued_roles(TARGET) == []
+
+
+def test_an_identity_linked_anew_does_not_inherit_live_access(
+    approved: Approved, aws: Aws, dana: User, identity: IamIdentity
+) -> None:
+    """The IAM user is deleted and made again, and an admin links the new one."""
+    grant = settle(approved())
+    make_user_anew(aws, "userA")
+    accounts.services.relink_identity(actor=dana, identity=IamIdentity.objects.get(pk=identity.pk))
+    onboard.verify_identity(identity.pk)
+
+    grant = settle(grant)
+
+    assert grant.phase == "ended"
+    assert "deleted and made again" in grant.revoke_reason
+    assert aws.issued_roles(TARGET) == []
+
+
+def test_a_changed_boundary_does_not_move_live_access(
+    approved: Approved, aws: Aws, target: AwsAccount
+) -> None:
+    grant = settle(approved())
+    AwsAccount.objects.filter(pk=target.pk).update(
+        boundary_arn=f"arn:aws:iam::{TARGET}:policy/Wider"
+    )
+
+    assert settle(grant).phase == "active"
+
+    role = aws.admin(TARGET).get_role(RoleName=grant.role_name)["Role"]
+    boundary = f"arn:aws:iam::{TARGET}:policy/SallyportBoundary"
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
+
+
+def test_a_crash_is_shown_and_tried_again(
+    approved: Approved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = approved()
+
+    def broken(*values: object) -> None:
+        raise ValueError("a row that nobody can read")
+
+    monkeypatch.setattr(plan, "desired", broken)
+    grant = settle(grant)
+
+    assert (grant.phase, grant.attempts) == ("pending", 1)
+    assert grant.last_error == converge.CRASHED
+    assert grant.leased_until is None
+    assert grant.next_check_at is not None
+    monkeypatch.undo()
+
+
+def test_a_registered_pair_gets_its_switch_group_before_any_grant(
+    aws: Aws, pair: AccountPair
+) -> None:
+    converge.prepare_pair(pair.pk)
+
+    pair.refresh_from_db()
+    assert (pair.state, pair.last_error) == ("ready", "")
+    policy = aws.admin(SOURCE).get_group_policy(
+        GroupName=pair.switch_group, PolicyName="SallyportSwitch"
+    )["PolicyDocument"]
+    statement = only_statement(policy)
+    assert statement["Resource"] == [f"arn:aws:iam::{TARGET}:role/sallyport/*"]
+    assert aws.groups_of(SOURCE, "userA") == {"Developers"}
+
+
+def test_a_group_policy_that_an_admin_adds_or_takes_reaches_the_group(
+    aws: Aws, pair: AccountPair, source: AwsAccount, dana: User
+) -> None:
+    converge.prepare_pair(pair.pk)
+    for wanted in (["ReadOnlyAccess"], ["SecurityAudit"], []):
+        source.group_policies = wanted
+        accounts.services.change_account(actor=dana, account=source)
+
+        converge.prepare_pair(pair.pk)
+
+        attached = aws.admin(SOURCE).list_attached_group_policies(GroupName=pair.switch_group)
+        assert [one["PolicyName"] for one in attached["AttachedPolicies"]] == wanted
+
+
+def test_pairs_that_share_a_group_are_all_in_its_policy(aws: Aws, pair: AccountPair) -> None:
+    other = AwsAccountFactory.create(account_id="333333333333", name="Staging")
+    shared = AccountPairFactory.create(
+        source=pair.source, target=other, switch_group=pair.switch_group
+    )
+
+    converge.prepare_pair(shared.pk)
+
+    policy = aws.admin(SOURCE).get_group_policy(
+        GroupName=pair.switch_group, PolicyName="SallyportSwitch"
+    )["PolicyDocument"]
+    assert only_statement(policy)["Resource"] == [
+        "arn:aws:iam::222222222222:role/sallyport/*",
+        "arn:aws:iam::333333333333:role/sallyport/*",
+    ]
+
+
+def test_a_group_of_somebody_else_is_not_taken_over(aws: Aws, pair: AccountPair) -> None:
+    aws.admin(SOURCE).create_group(GroupName=pair.switch_group, Path="/")
+
+    converge.prepare_pair(pair.pk)
+
+    pair.refresh_from_db()
+    assert pair.state == "failed"
+    assert f"A group named {pair.switch_group} exists outside /sallyport/." in pair.last_error
+    assert aws.admin(SOURCE).list_group_policies(GroupName=pair.switch_group)["PolicyNames"] == []
+
+
+def test_what_was_taken_from_a_prepared_group_by_hand_is_not_given_back(
+    aws: Aws, pair: AccountPair
+) -> None:
+    converge.prepare_pair(pair.pk)
+    aws.admin(SOURCE).delete_group_policy(GroupName=pair.switch_group, PolicyName="SallyportSwitch")
+
+    converge.prepare_pair(pair.pk)
+
+    assert aws.admin(SOURCE).list_group_policies(GroupName=pair.switch_group)["PolicyNames"] == []
+
+
+def previewed(request: AccessRequest) -> dict[str, Any]:
+    converge.preview(request.pk)
+    request.refresh_from_db()
+    assert request.previewed_at is not None
+    assert request.preview is not None
+    preview: dict[str, Any] = request.preview
+    return preview
+
+
+@pytest.fixture
+def asked(scene: Offer, alice: User) -> AccessRequest:
+    return services.request_access(
+        requester=alice, offer=scene, duration=timedelta(minutes=30), reason="Look."
+    )
+
+
+def test_a_preview_shows_what_would_be_done_and_changes_nothing(
+    asked: AccessRequest, aws: Aws
+) -> None:
+    preview = previewed(asked)
+
+    assert preview["problem"] == ""
+    assert [step["call"] for step in preview["steps"]][-1] == "iam:AttachRolePolicy"
+    assert aws.issued_roles(TARGET) == []
+    assert aws.groups_of(SOURCE, "userA") == {"Developers"}
+
+
+def test_a_preview_leaves_out_what_exists_already(
+    asked: AccessRequest, aws: Aws, pair: AccountPair
+) -> None:
+    converge.prepare_pair(pair.pk)
+
+    steps = previewed(asked)["steps"]
+
+    assert [step["call"] for step in steps if step["side"] == "source"] == ["iam:AddUserToGroup"]
+
+
+def test_a_preview_tells_that_the_iam_user_is_gone(asked: AccessRequest, aws: Aws) -> None:
+    make_user_anew(aws, "userA")
+
+    assert "is gone, or was deleted and made again" in previewed(asked)["problem"]
+
+
+def test_a_preview_tells_what_aws_refuses(asked: AccessRequest, aws: Aws) -> None:
+    aws.admin(TARGET).delete_role_policy(
+        RoleName="SallyportProvisioner", PolicyName="SallyportProvisioner"
+    )
+
+    assert "iam:GetRole was answered AccessDenied" in previewed(asked)["problem"]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_the_plan_command_prints_what_an_approver_sees(
+    asked: AccessRequest, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("plan", asked.code, *options)
+
+    printed = capsys.readouterr().out
+    assert "iam:CreateRole" in printed
+    assert "decision + PT30M" in printed
+    assert plan.fingerprint(converge.spec_for_request(asked)) in printed
 
 
 def test_a_lost_provisioner_role_is_tried_again_and_never_reads_ended(

@@ -232,10 +232,9 @@ def test_an_iam_user_is_found_with_its_unique_id(aws: Aws, alice: User) -> None:
 
 
 def test_an_iam_user_that_does_not_exist_is_told_and_looked_for_again(
-    aws: Aws, alice: User
+    aws: Aws, bob: User, source: AwsAccount
 ) -> None:
-    identity = unverified(alice)
-    IamIdentity.objects.filter(pk=identity.pk).update(user_name="nobody")
+    identity = IamIdentity.objects.create(person=bob, account=source, user_name="nobody")
 
     onboard.verify_identity(identity.pk)
 

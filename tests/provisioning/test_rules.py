@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from accounts.models import AccountPair, Offer, User
+from accounts.models import AccountPair, IamIdentity, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent, append
 from provisioning.core.states import GRANT_EDGES, Phase, RequestState
@@ -111,6 +111,9 @@ def test_an_ended_grant_has_a_time_of_its_end_and_no_next_look(grant: Grant) -> 
         {"starts_at": database_now},
         {"fingerprint": lambda: "f" * 64},
         {"code": lambda: "another"},
+        {"iam_user_arn": lambda: "arn:aws:iam::111111111111:user/another"},
+        {"iam_user_id": lambda: "AIDAANOTHER"},
+        {"boundary_arn": lambda: "arn:aws:iam::222222222222:policy/Wider"},
     ],
 )
 def test_what_was_granted_never_changes(grant: Grant, change: dict[str, object]) -> None:
@@ -159,6 +162,11 @@ def test_an_account_never_changes_its_id_partition_or_external_id(pair: AccountP
     for change in ({"account_id": "999999999990"}, {"partition": "aws-cn"}, {"external_id": "x"}):
         with refuses("account_id_is_immutable"), transaction.atomic():
             rows.update(**change)
+
+
+def test_an_identity_keeps_what_role_names_follow_from(identity: IamIdentity) -> None:
+    with refuses("identity_keeps_its_names"):
+        IamIdentity.objects.filter(pk=identity.pk).update(user_name="another")
 
 
 def test_a_pair_and_an_offer_keep_what_grants_are_read_through(offer: Offer) -> None:

@@ -12,7 +12,7 @@ from audit.models import AuditEvent
 from provisioning import authz, converge, lifecycle, services, tasks
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
-from provisioning.models import AccessRequest, Decision, Grant
+from provisioning.models import PENDING_LIFETIME, AccessRequest, Decision, Grant
 from tests.aws_world import approve
 from tests.factories import GrantFactory, OfferFactory, ProfileVersionFactory, UserFactory
 
@@ -225,6 +225,19 @@ def test_the_second_verdict_loses(offer: Offer, alice: User, bob: User) -> None:
 
     with pytest.raises(services.Refused, match="approved already"):
         services.decide(approver=bob, request=asked, verdict=REJECTED, fingerprint=seen(asked))
+
+
+def test_a_request_that_has_lapsed_cannot_be_approved_even_before_the_sweep(
+    offer: Offer, alice: User, bob: User
+) -> None:
+    asked = ask(alice, offer)
+    AccessRequest.objects.filter(pk=asked.pk).update(lapses_at=asked.lapses_at - PENDING_LIFETIME)
+
+    with pytest.raises(services.Refused) as caught:
+        approve(asked, bob)
+
+    assert caught.value.reasons == ("This request has lapsed: nobody decided in time.",)
+    assert not Grant.objects.exists()
 
 
 def test_compare_and_set_refuses_a_stale_copy(offer: Offer, alice: User, bob: User) -> None:

@@ -105,6 +105,7 @@ def test_new_accounts_identities_and_requests_are_looked_at(
         "sallyport.check_connection",
         "sallyport.verify_identity",
         "sallyport.preview",
+        "sallyport.prepare_pair",
     }
     assert ConnectionCheck.objects.filter(account=source, asked_by="system:sweeper").count() == 1
 
