@@ -5,7 +5,7 @@ approver is the same without the last part. A message only says which grant: eve
 read here, so a lost, doubled, late or forged message does no harm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +21,7 @@ from provisioning.aws.errors import AwsError, Kind
 from provisioning.aws.sessions import AccountSession, Provisioner, assume
 from provisioning.core import documents, naming, plan, states
 from provisioning.core.plan import AccountRef, ForeignObject, Found, GrantSpec, Wanted
-from provisioning.core.steps import DeleteRole, PlanStep, PutRolePolicy
+from provisioning.core.steps import DeleteRole, PlanStep, PutRolePolicy, RemoveUserFromGroup
 from provisioning.models import ATTENTION_AFTER, AccessRequest, Grant
 
 if TYPE_CHECKING:
@@ -282,6 +282,7 @@ def _settle(grant: Grant) -> None:
     deleted = False
     for _ in range(PASSES):
         now = database_now()
+        spec = replace(spec, keep_membership=_others_need_membership(grant))
         wanted = plan.desired(spec, now)
         found = iam.observe(clients, wanted)
         if wanted.role is not None and found.user_id != spec.user_id:
@@ -304,16 +305,26 @@ def _not_converging() -> AwsError:
 
 
 def _open(grant: Grant, spec: GrantSpec) -> tuple[iam.Clients, AwsError | None]:
-    """Sessions in both accounts; for a removal also without the source, and why that is."""
-    target = _target(grant.request, spec).iam()
-    _lock_out(grant, spec, target)
+    """Sessions in both accounts; for a removal also in only one of them, and why that is.
+
+    Either account may have shut us out. That must not keep the way through the other one open.
+    """
+    target, no_target = _try_open(grant, lambda: _target(grant.request, spec))
+    if target is not None:
+        _lock_out(grant, spec, target)
+    source, no_source = _try_open(grant, lambda: _source(grant.request, spec))
+    return iam.Clients(source=source, target=target), no_target or no_source
+
+
+def _try_open(
+    grant: Grant, enter: Callable[[], AccountSession]
+) -> tuple["IAMClient | None", AwsError | None]:
     try:
-        source = _source(grant.request, spec).iam()
+        return enter().iam(), None
     except AwsError as error:
         if grant.should_exist(database_now()):
             raise
-        return iam.Clients(source=None, target=target), error
-    return iam.Clients(source=source, target=target), None
+        return None, error
 
 
 def _lock_out(grant: Grant, spec: GrantSpec, target: "IAMClient") -> None:
@@ -335,7 +346,7 @@ def _lock_out(grant: Grant, spec: GrantSpec, target: "IAMClient") -> None:
 
 def _allowed(grant: Grant, steps: Sequence[PlanStep]) -> list[PlanStep]:
     """All steps at first; once settled only those that take access away (I12)."""
-    return [step for step in steps if grant.settled_at is None or not step.gives]
+    return list(steps if grant.settled_at is None else plan.without_a_person(steps))
 
 
 def _apply(grant: Grant, clients: iam.Clients, steps: Sequence[PlanStep]) -> bool:
@@ -345,6 +356,9 @@ def _apply(grant: Grant, clients: iam.Clients, steps: Sequence[PlanStep]) -> boo
             raise lifecycle.StaleState("Revoked meanwhile, or another worker took over.")
         if step.gives:
             lifecycle.note_intent(grant, database_now())
+        if isinstance(step, RemoveUserFromGroup) and _others_need_membership(grant):
+            # Another access of this user was approved since this run began.
+            continue
         try:
             iam.apply(clients.on(step.side), step)
         except AwsError as error:

@@ -41,18 +41,18 @@ type Observed = dict[str, Any]
 class Clients:
     """One IAM client for each side of a grant.
 
-    The source may be missing while access is removed: an account that lets us in no more must not
-    keep the other one open. Nothing is then seen or done on that side.
+    One may be missing while access is removed: an account that lets us in no more must not keep
+    the other one open. Nothing is then seen or done on that side.
     """
 
     source: IAMClient | None
-    target: IAMClient
+    target: IAMClient | None
 
     def on(self, side: Side) -> IAMClient:
         """The client of one side."""
         client = self.source if side is Side.SOURCE else self.target
         if client is None:
-            message = "There is no session in the source account."
+            message = f"There is no session in the {side} account."
             raise LookupError(message)
         return client
 
@@ -88,7 +88,7 @@ def find_user(iam: IAMClient, name: str) -> FoundUser | None:
 
 def observe(clients: Clients, wanted: Wanted) -> Found:
     """Everything that exists under a grant's names, in both accounts. Reads only."""
-    role = _role(clients.target, wanted.role_name)
+    role = _role(clients.target, wanted.role_name) if clients.target else None
     if clients.source is None:
         return Found(role=role)
     user = find_user(clients.source, wanted.user)

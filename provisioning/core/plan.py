@@ -9,7 +9,7 @@ what was found leaves an empty plan.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -285,6 +285,15 @@ def plan(wanted: Wanted, found: Found) -> tuple[PlanStep, ...]:
     if wanted.role is None:
         return tuple(_remove(wanted, found))
     return (*_arm_source(wanted, found), *_arm_target(wanted, wanted.role, found.role))
+
+
+def without_a_person(steps: Sequence[PlanStep]) -> tuple[PlanStep, ...]:
+    """Those steps that repair may do by itself, because they only take access away (I12).
+
+    What would be written on a role or group that is gone belongs to making it anew, and waits.
+    """
+    gone = {step.side for step in steps if isinstance(step, CreateRole | CreateGroup)}
+    return tuple(step for step in steps if not step.gives and step.side not in gone)
 
 
 def _refuse_foreign_group(name: str, found: FoundGroup | None) -> None:

@@ -170,6 +170,24 @@ def test_a_lost_boundary_is_put_back_before_anything_else() -> None:
     ]
 
 
+def test_what_is_gone_is_not_made_again_without_a_person() -> None:
+    no_role = replace(provisioned(), role=None)
+    no_group = replace(provisioned(), group=None, member=False)
+
+    for found in (no_role, no_group):
+        steps = planned(CLASSIC, found)
+        assert steps
+        assert plan.without_a_person(steps) == ()
+
+
+def test_repair_keeps_to_what_takes_access_away() -> None:
+    found = drifted(trust=ROOT_TRUST, managed=())
+
+    repairs = plan.without_a_person(planned(CLASSIC, found))
+
+    assert calls(repairs) == ["UpdateAssumeRolePolicy"]
+
+
 def test_a_foreign_policy_on_our_role_is_taken_off_without_a_person() -> None:
     role = provisioned().role
     assert role is not None

@@ -353,14 +353,14 @@ def test_a_crash_is_shown_and_tried_again(
     def broken(*values: object) -> None:
         raise ValueError("a row that nobody can read")
 
-    monkeypatch.setattr(plan, "desired", broken)
-    grant = settle(grant)
+    with monkeypatch.context() as patch:
+        patch.setattr(plan, "desired", broken)
+        grant = settle(grant)
 
     assert (grant.phase, grant.attempts) == ("pending", 1)
     assert grant.last_error == converge.CRASHED
     assert grant.leased_until is None
     assert grant.next_check_at is not None
-    monkeypatch.undo()
 
 
 def test_a_registered_pair_gets_its_switch_group_before_any_grant(
@@ -526,6 +526,57 @@ def test_a_source_that_lets_us_in_no_more_does_not_keep_the_target_open(
     assert grant.phase == "ending"
     assert grant.locked_out_at is not None
     assert aws.issued_roles(TARGET) == []
+
+
+def test_a_target_that_lets_us_in_no_more_does_not_keep_the_source_open(
+    approved: Approved, aws: Aws, dana: User
+) -> None:
+    grant = settle(approved())
+    iam = aws.admin(TARGET)
+    iam.delete_role_policy(RoleName="SallyportProvisioner", PolicyName="SallyportProvisioner")
+    iam.delete_role(RoleName="SallyportProvisioner")
+    services.revoke(person=dana, grant=grant, reason="Wrong account.")
+
+    grant = settle(grant)
+
+    assert grant.phase == "ending"
+    assert grant.locked_out_at is None  # We don't know that, so it is not said.
+    assert f"switch-to-{TARGET}" not in aws.groups_of(SOURCE, "userA")
+    assert refused_code(lambda: aws.enter("userA", role_arn(grant))) == "AccessDenied"
+
+
+def test_a_role_removed_by_hand_is_shown_and_not_made_again(approved: Approved, aws: Aws) -> None:
+    grant = settle(approved())
+    iam = aws.admin(TARGET)
+    iam.detach_role_policy(RoleName=grant.role_name, PolicyArn=READ_ONLY)
+    iam.delete_role_policy(RoleName=grant.role_name, PolicyName="SallyportEnd")
+    iam.delete_role(RoleName=grant.role_name)
+
+    grant = settle(grant)
+
+    assert (grant.phase, grant.attempts) == ("pending", 0)
+    assert f"Make the role {grant.role_name}" in grant.last_error
+    assert aws.issued_roles(TARGET) == []
+
+
+def test_access_approved_while_another_one_ends_keeps_the_membership(
+    approved: Approved, aws: Aws, dana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = settle(approved())
+    services.revoke(person=dana, grant=first, reason="Wrong account.")
+    second: list[Grant] = []
+    lock_out = converge._lock_out
+
+    def approved_meanwhile(*values: Any) -> None:
+        lock_out(*values)
+        second.append(approved())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(converge, "_lock_out", approved_meanwhile)
+        assert settle(first).phase == "ended"
+
+    assert f"switch-to-{TARGET}" in aws.groups_of(SOURCE, "userA")
+    assert settle(second[0]).phase == "active"
 
 
 def test_a_provision_that_is_refused_for_good_is_undone_and_told(
