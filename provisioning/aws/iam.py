@@ -93,7 +93,8 @@ def observe(clients: Clients, wanted: Wanted) -> Found:
         return Found(role=role)
     user = find_user(clients.source, wanted.user)
     return Found(
-        group=find_group(clients.source, wanted.group_name),
+        # Whoever only leaves the group need not know what it allows.
+        group=find_group(clients.source, wanted.group_name) if wanted.group else None,
         member=user is not None and _is_member(clients.source, wanted.user, wanted.group_name),
         role=role,
         user_id=user.unique_id if user else "",
