@@ -16,6 +16,9 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
+from provisioning.core.onboarding import PORTAL_PRINCIPAL
+from provisioning.core.onboarding_files import is_template_address
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
 
@@ -64,6 +67,16 @@ AWS_PORTAL_PRINCIPAL = required(
     "SALLYPORT_PORTAL_PRINCIPAL", "arn:aws:iam::999999999999:user/sallyport-portal"
 )
 """ARN of the portal's own identity: what provisioner roles trust. Its one right is AssumeRole."""
+if PORTAL_PRINCIPAL.fullmatch(AWS_PORTAL_PRINCIPAL) is None:
+    raise ImproperlyConfigured(
+        "SALLYPORT_PORTAL_PRINCIPAL has to be the ARN of one role or one IAM user, not of an "
+        "account's root and not of a session."
+    )
+
+TEMPLATE_URL = env.str("SALLYPORT_TEMPLATE_URL", default="")
+"""Where AWS finds the CloudFormation template in S3; without it there is no quick-create link."""
+if TEMPLATE_URL and not is_template_address(TEMPLATE_URL):
+    raise ImproperlyConfigured("SALLYPORT_TEMPLATE_URL has to be an https address in S3.")
 
 SANDBOX_CONSOLE_BASE = f"{BASE_URL}/sandbox/console" if SANDBOX else ""
 """What stands for the AWS console: nothing outside the sandbox."""

@@ -189,14 +189,14 @@ def _role_findings(account: AwsAccount, role: inspect.InstalledRole) -> Iterator
     )
     yield _judged("trust", TRUST, (*trust.missing, *trust.extra))
     used = onboarding.provisioner_policy(
-        partition=account.partition, account_id=account.account_id, sides=_sides(account)
+        partition=account.partition, account_id=account.account_id, sides=sides_in_use(account)
     )
     most = onboarding.provisioner_policy(partition=account.partition, account_id=account.account_id)
     yield _judged("needed", NEEDED, onboarding.review_permissions(used, role.policies).missing)
     yield _judged("no_more", NO_MORE, onboarding.review_permissions(most, role.policies).extra)
 
 
-def _sides(account: AwsAccount) -> frozenset[Side]:
+def sides_in_use(account: AwsAccount) -> frozenset[Side]:
     """What the account is used as; both, while it is in no pair yet."""
     pairs = AccountPair.objects
     sides = {
@@ -213,7 +213,7 @@ def _judged(key: str, title: str, objections: tuple[str, ...]) -> Finding:
 
 
 def _boundary_finding(account: AwsAccount, client: "IAMClient") -> Finding:
-    if Side.TARGET not in _sides(account):
+    if Side.TARGET not in sides_in_use(account):
         detail = "Not needed: no pair leads into this account, so no role is made here."
         return Finding("boundary", BOUNDARY, ok=True, detail=detail)
     wanted = onboarding.boundary_policy(partition=account.partition, account_id=account.account_id)

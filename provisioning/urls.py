@@ -6,6 +6,7 @@ from django.urls.converters import StringConverter
 from accounts import converters as converters
 from provisioning import views
 from provisioning.core.naming import CODE_ALPHABET, CODE_LENGTH
+from provisioning.core.onboarding_files import TEMPLATE_NAME, TERRAFORM_NAME
 
 
 class CodeConverter(StringConverter):
@@ -31,4 +32,15 @@ urlpatterns = [
     path("grants/", views.grants, name="grants"),
     path("audit/", views.audit_log, name="audit"),
     path("accounts/<account_id:account_id>/check/", views.check_connection, name="check"),
+    path("accounts/<account_id:account_id>/set-up/", views.set_up, name="set-up"),
+    path(
+        f"accounts/<account_id:account_id>/set-up/{TEMPLATE_NAME}",
+        views.set_up_template,
+        name="set-up-template",
+    ),
+    path(
+        f"accounts/<account_id:account_id>/set-up/{TERRAFORM_NAME}",
+        views.set_up_terraform,
+        name="set-up-terraform",
+    ),
 ]

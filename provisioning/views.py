@@ -2,21 +2,24 @@
 service, answer."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Concatenate
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.models import AwsAccount, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import authz, pages, services
+from provisioning import authz, onboard, pages, services
+from provisioning.core import onboarding_files
+from provisioning.core.onboarding_files import Installation
 from provisioning.core.states import Phase, RequestState
 from provisioning.forms import (
     DecisionForm,
@@ -286,15 +289,15 @@ def approvals(request: HttpRequest) -> HttpResponse:
     return render(request, template, context)
 
 
-def _for_overseers(
-    view: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
+def _for_overseers[**P](
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Only admins and auditors; everybody else is told so (403)."""
 
-    def guarded(request: HttpRequest) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not _person(request).sees_everything:
             raise PermissionDenied("This page is for admins and auditors.")
-        return view(request)
+        return view(request, *args, **kwargs)
 
     return guarded
 
@@ -368,3 +371,71 @@ def check_connection(request: HttpRequest, account_id: str) -> HttpResponse:
     services.check_connection(asked_by=person.username, account=account)
     messages.info(request, "A worker is checking the connection.")
     return redirect(account)
+
+
+# --- Setting an account up -------------------------------------------------------------------
+
+TEMPLATE = settings.BASE_DIR / "docs" / "cloudformation" / onboarding_files.TEMPLATE_NAME
+
+
+def _installation(account: AwsAccount) -> Installation:
+    """What the connection check will look for in this account."""
+    return Installation(
+        partition=account.partition,
+        account_id=account.account_id,
+        region=account.region,
+        portal_principal=settings.AWS_PORTAL_PRINCIPAL,
+        external_id=account.external_id,
+        sides=onboard.sides_in_use(account),
+    )
+
+
+def _download(content: bytes | str, name: str, content_type: str) -> HttpResponse:
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(content, content_type=content_type, headers=disposition)
+
+
+@require_GET
+@_for_overseers
+def set_up(request: HttpRequest, account_id: str) -> HttpResponse:
+    """Everything that the account's owner installs, in three forms to choose from."""
+    account = get_object_or_404(AwsAccount, account_id=account_id)
+    context: dict[str, Any] = {"account": account}
+    try:
+        made = _installation(account)
+    except ValueError as error:
+        return render(request, "provisioning/set_up.html", context | {"problem": str(error)})
+    other_boundary = made.boundary_arn not in {"", account.boundary_arn}
+    context |= {
+        "made": made,
+        "other_names": other_boundary or made.role_arn != account.provisioner_role_arn,
+        "template_name": onboarding_files.TEMPLATE_NAME,
+        "stack_name": onboarding_files.STACK_NAME,
+        "parameters": made.parameters.items(),
+        "terraform": onboarding_files.terraform(made),
+        "commands": onboarding_files.commands(made),
+    }
+    if settings.TEMPLATE_URL:
+        context["quick_create"] = onboarding_files.quick_create_url(made, settings.TEMPLATE_URL)
+    return render(request, "provisioning/set_up.html", context)
+
+
+@require_GET
+@_for_overseers
+def set_up_template(request: HttpRequest, account_id: str) -> HttpResponse:
+    """The CloudFormation template, byte for byte the one in docs/; it is the same for everybody."""
+    get_object_or_404(AwsAccount, account_id=account_id)
+    return _download(TEMPLATE.read_bytes(), onboarding_files.TEMPLATE_NAME, "text/yaml")
+
+
+@require_GET
+@_for_overseers
+def set_up_terraform(request: HttpRequest, account_id: str) -> HttpResponse:
+    """The Terraform file of this account."""
+    account = get_object_or_404(AwsAccount, account_id=account_id)
+    try:
+        made = _installation(account)
+    except ValueError as error:
+        raise Http404(str(error)) from error
+    name = onboarding_files.TERRAFORM_NAME
+    return _download(onboarding_files.terraform(made), name, "text/plain; charset=utf-8")

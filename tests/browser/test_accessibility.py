@@ -18,6 +18,7 @@ PAGES = {
         "/registry/accounts/",
         "/registry/accounts/new/",
         "/registry/accounts/111111111111/",
+        "/accounts/222222222222/set-up/",
         "/registry/pairs/",
         "/registry/pairs/new/",
         "/registry/profiles/",

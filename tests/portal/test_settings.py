@@ -52,6 +52,22 @@ def test_a_missing_setting_stops_the_process_with_its_name(name: str) -> None:
     assert f"Set {name} (or {name}_FILE) in the environment" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "principal",
+    [
+        "arn:aws:iam::999999999999:root",
+        "arn:aws:sts::999999999999:assumed-role/Portal/session",
+        "999999999999",
+        "*",
+    ],
+)
+def test_a_portal_principal_that_lets_in_more_than_the_portal_is_refused(principal: str) -> None:
+    done = start(PRODUCTION | {"SALLYPORT_PORTAL_PRINCIPAL": principal})
+
+    assert done.returncode != 0
+    assert "SALLYPORT_PORTAL_PRINCIPAL has to be the ARN of one role or one IAM user" in done.stderr
+
+
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "key"
     secret.write_text("from-a-file")
