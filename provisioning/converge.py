@@ -147,16 +147,17 @@ def prepare_pair(pair_id: int) -> None:
 
     Only an admin's change asks for it: what somebody took away in AWS is not given back (I12).
     """
+    began = database_now()
     pairs = AccountPair.objects.select_related("source", "target")
-    pair = pairs.filter(pk=pair_id, next_check_at__isnull=False).first()
+    pair = pairs.filter(pk=pair_id, next_check_at__lte=began).first()
     if pair is None:
         return
+    problem = ""
     try:
         _make_group(pair)
     except (AwsError, ForeignObject) as error:
-        lifecycle.note_pair(pair, database_now(), error=in_words(error))
-    else:
-        lifecycle.note_pair(pair, database_now())
+        problem = in_words(error)
+    lifecycle.note_pair(pair, began=began, now=database_now(), error=problem)
 
 
 def _make_group(pair: AccountPair) -> None:

@@ -267,12 +267,12 @@ def back_off(attempts: int) -> timedelta:
     return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311  # Not a secret.
 
 
-def note_pair(pair: AccountPair, now: datetime, *, error: str = "") -> None:
+def note_pair(pair: AccountPair, *, began: datetime, now: datetime, error: str = "") -> None:
     """Record whether a pair's switch group is what it should be.
 
-    The moment it was asked for still holds: a change made meanwhile asks for another look.
+    What an admin changed after the work `began` asks for another look, so that stays asked for.
     """
-    asked = AccountPair.objects.filter(pk=pair.pk, next_check_at=pair.next_check_at)
+    asked = AccountPair.objects.filter(pk=pair.pk, next_check_at__lte=began)
     if error:
         asked.update(last_error=error, next_check_at=now + PAIR_RETRY)
         return

@@ -36,7 +36,13 @@ def register_pair(dana: Visitor, source: str, target: str) -> None:
     page.get_by_label("Source account").select_option(label=source)
     page.get_by_label("Target account").select_option(label=target)
     page.get_by_role("button", name="Register").click()
-    expect(page.get_by_text(target.split(" (")[0]).first).to_be_visible()
+    row = page.locator("tr", has_text=target.split(" (")[0])
+    for _ in range(60):
+        dana.open("/registry/pairs/")
+        if row.get_by_text("Ready").count():
+            break
+        page.wait_for_timeout(500)
+    expect(row.get_by_text("Ready")).to_be_visible()
 
 
 def add_profile(dana: Visitor, name: str, role: str, policy: str) -> None:

@@ -392,6 +392,26 @@ def test_a_group_policy_that_an_admin_adds_or_takes_reaches_the_group(
         assert [one["PolicyName"] for one in attached["AttachedPolicies"]] == wanted
 
 
+def test_a_change_made_while_a_group_is_made_asks_for_another_look(
+    aws: Aws, pair: AccountPair, source: AwsAccount, dana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = converge._make_group
+
+    def changed_meanwhile(changed: AccountPair) -> None:
+        make(changed)
+        accounts.services.change_account(actor=dana, account=source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(converge, "_make_group", changed_meanwhile)
+        converge.prepare_pair(pair.pk)
+
+    pair.refresh_from_db()
+    assert pair.state == "making"
+    converge.prepare_pair(pair.pk)
+    pair.refresh_from_db()
+    assert pair.state == "ready"
+
+
 def test_pairs_that_share_a_group_are_all_in_its_policy(aws: Aws, pair: AccountPair) -> None:
     other = AwsAccountFactory.create(account_id="333333333333", name="Staging")
     shared = AccountPairFactory.create(
