@@ -1,0 +1,1 @@
+"""The judge: who may do what, by AWS's documentation alone."""
