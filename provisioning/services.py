@@ -184,9 +184,12 @@ def note_link_opened(*, person: User, grant: Grant) -> None:
 
 
 def check_connection(*, asked_by: str, account: AwsAccount) -> ConnectionCheck:
-    """Ask a worker to check an account. A check that waits already is not asked for twice."""
+    """Ask a worker to check an account. A check that waits already is not asked for twice.
+
+    One that has begun does not count: it may have looked before the owner mended something.
+    """
     with transaction.atomic():
-        waiting = account.checks.filter(finished_at__isnull=True).first()
+        waiting = account.checks.filter(started_at__isnull=True).first()
         if waiting is not None:
             _nudge(tasks.check_connection, waiting.pk)
             return waiting

@@ -213,6 +213,17 @@ def test_a_check_is_run_once_by_one_worker(aws: Aws, target: AwsAccount) -> None
     assert ConnectionCheck.objects.get(pk=asked.pk).finished_at == first
 
 
+def test_a_check_that_has_begun_does_not_answer_a_later_question(
+    aws: Aws, target: AwsAccount
+) -> None:
+    asked = services.check_connection(asked_by="dana", account=target)
+    ConnectionCheck.objects.filter(pk=asked.pk).update(started_at="2026-01-01T00:00Z")
+
+    again = services.check_connection(asked_by="dana", account=target)
+
+    assert again != asked
+
+
 def unverified(person: User) -> IamIdentity:
     IamIdentity.objects.filter(person=person).update(
         verified_at=None, arn="", unique_id="", next_check_at="2026-01-01T00:00Z"
