@@ -4,6 +4,7 @@ The approver's page, `manage.py plan`, the audit event and the worker use the sa
 that `gives` adds access; automatic repair applies only steps that do not (THREATS.md, I12).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,7 +21,7 @@ class Side(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class Step(ABC):
     """One idempotent call. Subclasses say which."""
 
     side: ClassVar[Side]
@@ -34,9 +35,9 @@ class Step:
         return f"iam:{self.action}"
 
     @property
+    @abstractmethod
     def sentence(self) -> str:
         """What the step does, for a person."""
-        raise NotImplementedError
 
     @property
     def documents(self) -> tuple[str, str]:
