@@ -87,11 +87,6 @@ class Answer:
     code: str = ""
 
 
-def console_base() -> str:
-    """The address that replaces the sign-in host of AWS in links of the sandbox."""
-    return f"{settings.BASE_URL}/sandbox/console"
-
-
 # --- Signing in, switching -------------------------------------------------------------------
 
 

@@ -60,8 +60,3 @@ def managed_policy_arn(partition: str, name: str) -> str:
 def session_name(code: str) -> str:
     """RoleSessionName of the portal's own sessions, so that CloudTrail names the grant."""
     return f"sallyport-{code}"
-
-
-def default_switch_group(target_account_id: str) -> str:
-    """Name of the switch group of a pair that shares none: one group per target."""
-    return f"switch-to-{target_account_id}"

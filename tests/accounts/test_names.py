@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from accounts import aws_names, inline_policy
 from accounts.templatetags.registry import duration
-from provisioning.core import documents, naming, onboarding
+from provisioning.core import documents, onboarding
 
 ACCOUNT = "012345678901"
 
@@ -26,8 +26,8 @@ def test_the_registry_and_the_template_agree_on_group_policies() -> None:
     assert aws_names.GROUP_POLICIES == onboarding.GROUP_POLICIES
 
 
-def test_the_registry_and_the_core_agree_on_switch_groups() -> None:
-    assert aws_names.default_switch_group(ACCOUNT) == naming.default_switch_group(ACCOUNT)
+def test_a_pair_that_shares_no_switch_group_gets_one_named_after_its_target() -> None:
+    assert aws_names.default_switch_group("012345678901") == "switch-to-012345678901"
 
 
 def test_an_inline_policy_leaves_room_for_the_policies_that_end_access() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
@@ -104,7 +105,7 @@ def link_to(account_id: str, role_name: str) -> str:
         display_name="Workload + more",
         colour="B7CA9D",
     )
-    parts = urlsplit(switch_role_url(role, base=console.console_base()))
+    parts = urlsplit(switch_role_url(role, base=settings.SANDBOX_CONSOLE_BASE))
     return f"{parts.path}?{parts.query}"
 
 
@@ -314,7 +315,9 @@ def test_the_sign_in_page_of_an_account_shows_its_users_only() -> None:
 
 @pages
 def test_the_sign_in_link_of_an_account_leads_here() -> None:
-    address = sign_in_url(partition="aws", account_id=world.ACCOUNT_A, base=console.console_base())
+    address = sign_in_url(
+        partition="aws", account_id=world.ACCOUNT_A, base=settings.SANDBOX_CONSOLE_BASE
+    )
     assert Client().get(urlsplit(address).path).status_code == 200
     assert address == f"http://127.0.0.1:8000{SIGN_IN}?account=111111111111"
 
