@@ -8,21 +8,23 @@ read here, so a lost, doubled, late or forged message does no harm.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from django.conf import settings
 
-from accounts.models import AccountPair, AwsAccount, Offer
+from accounts.models import Offer
 from audit.clock import database_now
 from provisioning import lifecycle
 from provisioning.aws import iam
 from provisioning.aws.errors import AwsError, Kind
-from provisioning.aws.sessions import AccountSession, Provisioner, assume
-from provisioning.core import documents, naming, plan, states
-from provisioning.core.plan import AccountRef, ForeignObject, Found, GrantSpec, Wanted
+from provisioning.aws.sessions import AccountSession
+from provisioning.core import naming, plan, states
+from provisioning.core.plan import ForeignObject, GrantSpec, Wanted
 from provisioning.core.steps import DeleteRole, PlanStep, PutRolePolicy, RemoveUserFromGroup
-from provisioning.models import ATTENTION_AFTER, AccessRequest, Grant
+from provisioning.entry import enter_source, enter_target
+from provisioning.failures import in_words, not_converging
+from provisioning.models import ATTENTION_AFTER, Grant
+from provisioning.specs import others_need_membership, spec_for_grant, spec_for_request
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -44,189 +46,6 @@ class PlanChanged(Exception):
 
 class RightsLost(Exception):
     """Requester or approver may no longer do what this grant rests on."""
-
-
-# --- From rows to values ---------------------------------------------------------------------
-
-
-def _ref(account: AwsAccount) -> AccountRef:
-    return AccountRef(account.partition, account.account_id, account.name)
-
-
-def spec_for_request(request: AccessRequest) -> GrantSpec:
-    """What the documents of a request's grant would depend on, before the decision."""
-    pair, version, identity = request.offer.pair, request.profile_version, request.identity
-    return GrantSpec(
-        code=request.code,
-        portal_id=settings.PORTAL_ID,
-        source=_ref(pair.source),
-        target=_ref(pair.target),
-        user_name=identity.user_name,
-        user_arn=identity.arn,
-        user_id=identity.unique_id,
-        switch_group=pair.switch_group,
-        group_targets=tuple(pair.group_targets()),
-        group_policies=tuple(pair.source.group_policies),
-        profile_role=version.role_name,
-        managed_policies=tuple(version.managed_policies),
-        inline_policy=version.inline_policy,
-        max_session=version.session_duration,
-        require_mfa=version.require_mfa,
-        boundary_arn=pair.target.boundary_arn,
-        duration=request.duration,
-    )
-
-
-def spec_for_grant(grant: Grant) -> GrantSpec:
-    """What the documents of a grant depend on now."""
-    return replace(
-        spec_for_request(grant.request),
-        user_arn=grant.iam_user_arn,
-        user_id=grant.iam_user_id,
-        boundary_arn=grant.boundary_arn,
-        ends_at=grant.ends_at,
-        revoked_at=grant.revoked_at,
-        keep_membership=_others_need_membership(grant),
-    )
-
-
-def _others_need_membership(grant: Grant) -> bool:
-    """Whether another live grant of the same IAM user goes through the same switch group."""
-    pair = grant.request.offer.pair
-    now = database_now()
-    return (
-        Grant.objects.live()
-        .filter(
-            identity_id=grant.identity_id,
-            request__offer__pair__source=pair.source,
-            request__offer__pair__switch_group=pair.switch_group,
-            revoked_at__isnull=True,
-            ends_at__gt=now,
-        )
-        .exclude(pk=grant.pk)
-        .exists()
-    )
-
-
-def provisioner(account: AwsAccount) -> Provisioner:
-    """How to enter an account."""
-    return Provisioner(
-        account.account_id, account.region, account.provisioner_role_arn, account.external_id
-    )
-
-
-def _source(request: AccessRequest, spec: GrantSpec) -> AccountSession:
-    """A session in the source account, narrowed to this grant's group and user."""
-    arn = naming.group_arn(spec.source.partition, spec.source.account_id, spec.switch_group)
-    policy = documents.source_session_policy(
-        group_arn=arn, user_arn=spec.user_arn, policy_arns=spec.group_policy_arns
-    )
-    return assume(
-        provisioner(request.offer.pair.source),
-        session_name=naming.session_name(spec.code),
-        policy=policy,
-    )
-
-
-def _target(request: AccessRequest, spec: GrantSpec) -> AccountSession:
-    """A session in the target account, narrowed to this grant's role."""
-    arn = naming.role_arn(spec.target.partition, spec.target.account_id, spec.role_name)
-    policy = documents.target_session_policy(role_arn=arn, policy_arns=spec.role_policies)
-    return assume(
-        provisioner(request.offer.pair.target),
-        session_name=naming.session_name(spec.code),
-        policy=policy,
-    )
-
-
-# --- Pairs -----------------------------------------------------------------------------------
-
-
-def prepare_pair(pair_id: int) -> None:
-    """Make a pair's switch group what an admin registered, if that was asked for.
-
-    Only an admin's change asks for it: what somebody took away in AWS is not given back (I12).
-    """
-    began = database_now()
-    pairs = AccountPair.objects.select_related("source", "target")
-    pair = pairs.filter(pk=pair_id, next_check_at__lte=began).first()
-    if pair is None:
-        return
-    problem = ""
-    try:
-        _make_group(pair)
-    except (AwsError, ForeignObject) as error:
-        problem = in_words(error)
-    lifecycle.note_pair(pair, began=began, now=database_now(), error=problem)
-
-
-def _make_group(pair: AccountPair) -> None:
-    spec = plan.GroupSpec(
-        source=_ref(pair.source),
-        name=pair.switch_group,
-        targets=tuple(pair.group_targets()),
-        policies=tuple(pair.source.group_policies),
-    )
-    arn = naming.group_arn(spec.source.partition, spec.source.account_id, spec.name)
-    policy = documents.source_session_policy(group_arn=arn, policy_arns=spec.policy_arns)
-    name = naming.session_name(f"pair-{pair.pk}")
-    client = assume(provisioner(pair.source), session_name=name, policy=policy).iam()
-    for _ in range(PASSES):
-        steps = plan.plan_group(spec, iam.find_group(client, spec.name))
-        if not steps:
-            return
-        for step in steps:
-            iam.apply(client, step)
-    raise _not_converging()
-
-
-# --- Preview ---------------------------------------------------------------------------------
-
-
-def preview(request_id: int) -> None:
-    """Try the plan of a request without changing anything, and store what was found."""
-    request = AccessRequest.objects.with_parties().filter(pk=request_id).first()
-    if request is None or request.state != states.RequestState.PENDING:
-        return
-    now = database_now()
-    spec = spec_for_request(request)
-    try:
-        source, target = _source(request, spec), _target(request, spec)
-        clients = iam.Clients(source=source.iam(), target=target.iam())
-        found = iam.observe(clients, plan.desired(spec, now))
-        result = _preview_result(spec, found, now)
-    except (AwsError, ForeignObject) as error:
-        result = {"steps": [], "problem": in_words(error)}
-    lifecycle.note_preview(request, result, now)
-
-
-def _preview_result(spec: GrantSpec, found: Found, now: datetime) -> dict[str, object]:
-    problem = ""
-    if found.user_id != spec.user_id:
-        problem = f"The IAM user {spec.user_name} is gone, or was deleted and made again."
-    return {"steps": describe(plan.plan(plan.desired(spec, now), found)), "problem": problem}
-
-
-def unseen_steps(spec: GrantSpec, now: datetime) -> list[dict[str, Any]]:
-    """The steps as if nothing existed: what a page shows until a worker has looked."""
-    return describe(plan.plan(plan.desired(spec, now), plan.NOTHING))
-
-
-def describe(steps: Sequence[PlanStep]) -> list[dict[str, Any]]:
-    """Steps as data for pages, `manage.py plan --json` and events."""
-    return [
-        {
-            "side": step.side.value,
-            "call": step.call,
-            "sentence": step.sentence,
-            "gives": step.gives,
-            "documents": list(step.documents),
-        }
-        for step in steps
-    ]
-
-
-# --- Convergence -----------------------------------------------------------------------------
 
 
 def converge(grant_id: int) -> None:
@@ -283,7 +102,7 @@ def _settle(grant: Grant) -> None:
     deleted = False
     for _ in range(PASSES):
         now = database_now()
-        spec = replace(spec, keep_membership=_others_need_membership(grant))
+        spec = replace(spec, keep_membership=others_need_membership(grant))
         wanted = plan.desired(spec, now)
         found = iam.observe(clients, wanted)
         if wanted.role is not None and found.user_id != spec.user_id:
@@ -297,12 +116,7 @@ def _settle(grant: Grant) -> None:
             _record(grant, wanted, steps, deleted=deleted)
             return
         deleted = _apply(grant, clients, todo) or deleted
-    raise _not_converging()
-
-
-def _not_converging() -> AwsError:
-    words = "AWS did not show the changes yet. They will be checked again."
-    return AwsError(Kind.TRANSIENT, call="observe", code="NotConverging", message=words)
+    raise not_converging()
 
 
 def _open(grant: Grant, spec: GrantSpec) -> tuple[iam.Clients, AwsError | None]:
@@ -310,10 +124,10 @@ def _open(grant: Grant, spec: GrantSpec) -> tuple[iam.Clients, AwsError | None]:
 
     Either account may have shut us out. That must not keep the way through the other one open.
     """
-    target, no_target = _try_open(grant, lambda: _target(grant.request, spec))
+    target, no_target = _try_open(grant, lambda: enter_target(grant.request.offer.pair, spec))
     if target is not None:
         _lock_out(grant, spec, target)
-    source, no_source = _try_open(grant, lambda: _source(grant.request, spec))
+    source, no_source = _try_open(grant, lambda: enter_source(grant.request.offer.pair, spec))
     return iam.Clients(source=source, target=target), no_target or no_source
 
 
@@ -346,8 +160,8 @@ def _lock_out(grant: Grant, spec: GrantSpec, target: "IAMClient") -> None:
 
 
 def _allowed(grant: Grant, steps: Sequence[PlanStep]) -> list[PlanStep]:
-    """All steps at first; once settled only those that take access away (I12)."""
-    return list(steps if grant.settled_at is None else plan.without_a_person(steps))
+    """All steps while a person's word stands behind them, else those that take away (I12)."""
+    return list(steps if grant.may_be_given else plan.without_a_person(steps))
 
 
 def _apply(grant: Grant, clients: iam.Clients, steps: Sequence[PlanStep]) -> bool:
@@ -357,7 +171,7 @@ def _apply(grant: Grant, clients: iam.Clients, steps: Sequence[PlanStep]) -> boo
             raise lifecycle.StaleState("Revoked meanwhile, or another worker took over.")
         if step.gives:
             lifecycle.note_intent(grant, database_now())
-        if isinstance(step, RemoveUserFromGroup) and _others_need_membership(grant):
+        if isinstance(step, RemoveUserFromGroup) and others_need_membership(grant):
             # Another access of this user was approved since this run began.
             continue
         try:
@@ -432,18 +246,3 @@ def _fail(grant: Grant, error: AwsError | ForeignObject) -> None:
         _give_up(grant, words)
         return
     lifecycle.note_failure(grant, words, now)
-
-
-def in_words(error: AwsError | ForeignObject) -> str:
-    """A failure as a person reads it, with what to do where we know it."""
-    if isinstance(error, ForeignObject):
-        return f"{error} Sallyport does not touch it. Rename or remove it, then ask again."
-    hint = _HINTS.get(error.code, "")
-    return f"{error.call} was answered {error.code}: {error.message} {hint}".strip()
-
-
-_HINTS: Final = {
-    "AccessDenied": "Run Check connection on the account's page: it says which right is missing.",
-    "LimitExceeded": "A quota of the account is full; AWS names it above.",
-    "WrongAccount": "Correct the provisioner role on the account's page.",
-}

@@ -139,6 +139,27 @@ def revoke(grant: Grant, *, actor: str, sentence: str, reason: str, now: datetim
         )
 
 
+def reopen(grant: Grant, *, actor: str, sentence: str, reason: str, now: datetime) -> None:
+    """Allow a worker to give again what a live grant lacks in AWS: a person asked for it.
+
+    Raises StaleState when the access is over.
+    """
+    with transaction.atomic():
+        live = Grant.objects.filter(pk=grant.pk, revoked_at__isnull=True, ends_at__gt=now)
+        changed = live.exclude(phase=Phase.ENDED).update(
+            reopened_at=now, next_check_at=now, attempts=0
+        )
+        if changed != 1:
+            raise StaleState("This access has been revoked or has ended meanwhile.")
+        append(
+            kind="grant:reopened",
+            actor=actor,
+            subject=grant.subject,
+            sentence=sentence,
+            reason=reason,
+        )
+
+
 # --- Claims ----------------------------------------------------------------------------------
 
 
@@ -200,8 +221,9 @@ def note_phase(grant: Grant, phase: Phase, now: datetime, *, remark: str = "") -
         "leased_until": None,
         "next_check_at": _next_check(grant, phase, now),
     }
-    if phase is Phase.ACTIVE and grant.settled_at is None:
-        values["settled_at"] = now
+    if phase is Phase.ACTIVE:
+        values["settled_at"] = grant.settled_at or now
+        values["reopened_at"] = None
     if phase is Phase.ENDED:
         values["ended_at"] = now
     before = grant.phase

@@ -215,6 +215,9 @@ class Grant(models.Model):
     for five minutes after it [AWS-FACTS 7.6]."""
     settled_at = models.DateTimeField(null=True)
     """When AWS was first seen as wanted. From then on automatic repair only takes access away."""
+    reopened_at = models.DateTimeField(null=True)
+    """When a person last allowed steps that give, after the access had settled: they pressed
+    Repair, or more time was approved. Null again once AWS is as wanted."""
     locked_out_at = models.DateTimeField(null=True)
     """When the first step of a removal was answered: nobody gets through from then on."""
     ended_at = models.DateTimeField(null=True)
@@ -279,6 +282,12 @@ class Grant(models.Model):
     def is_over(self) -> bool:
         """Whether it was revoked or has ended: there is nothing left to end."""
         return self.phase == Phase.ENDED or self.revoked_at is not None
+
+    @property
+    def may_be_given(self) -> bool:
+        """Whether a worker may do steps that give: before the access first settled, and again
+        after a person asked for it. Anything else that is missing waits for a person (I12)."""
+        return self.settled_at is None or self.reopened_at is not None
 
     def should_exist(self, now: datetime) -> bool:
         """Whether the access should exist at `now`."""

@@ -17,9 +17,10 @@ from provisioning import lifecycle
 from provisioning.aws import iam, inspect
 from provisioning.aws.errors import AwsError
 from provisioning.aws.sessions import AccountSession, assume
-from provisioning.converge import in_words, provisioner
 from provisioning.core import onboarding
 from provisioning.core.steps import Side
+from provisioning.entry import provisioner
+from provisioning.failures import in_words
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient

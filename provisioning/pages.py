@@ -9,10 +9,12 @@ from django.conf import settings
 
 from accounts.aws_names import Partition
 from accounts.models import AwsAccount, User
-from provisioning import authz, converge
+from provisioning import authz
 from provisioning.core import console, plan
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Grant
+from provisioning.preview import unseen_steps
+from provisioning.specs import spec_for_request
 
 
 @dataclass(frozen=True)
@@ -142,9 +144,9 @@ class PlanView:
 
 def plan_view(request: AccessRequest, now: datetime) -> PlanView:
     """The plan as a worker tried it; as if nothing existed yet, until one has."""
-    spec = converge.spec_for_request(request)
+    spec = spec_for_request(request)
     preview = request.preview or {}
-    steps = preview.get("steps") or converge.unseen_steps(spec, now)
+    steps = preview.get("steps") or unseen_steps(spec, now)
     return PlanView(
         steps=steps,
         fingerprint=plan.fingerprint(spec),

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import AwsAccount, ConnectionCheck, Offer, User
 from audit.clock import database_now
 from audit.models import append
-from provisioning import authz, converge, lifecycle, tasks
+from provisioning import authz, lifecycle, specs, tasks
 from provisioning.core import plan
 from provisioning.core.states import RequestState
 from provisioning.models import (
@@ -115,7 +115,7 @@ def decide(
         locked = AccessRequest.objects.select_for_update(of=("self",)).with_parties()
         request = locked.get(pk=request.pk)
         _require(authz.can_decide(approver, request, database_now()))
-        spec = converge.spec_for_request(request)
+        spec = specs.spec_for_request(request)
         if verdict == Decision.Verdict.APPROVED:
             _require(_still_may_ask(request))
             if plan.fingerprint(spec) != fingerprint:

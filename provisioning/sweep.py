@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity
 from audit.clock import database_now
-from provisioning import converge, lifecycle, onboard, tasks
+from provisioning import converge, lifecycle, onboard, preview, switch_groups, tasks
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, Grant
 
@@ -81,12 +81,12 @@ def due(now: datetime) -> Iterator[Job]:
         yield Job(f"check:{check.pk}", tasks.check_connection, onboard.run_check, check.pk)
     for pair in AccountPair.objects.filter(next_check_at__lte=now)[:BATCH]:
         key = f"pair:{pair.pk}:{pair.next_check_at}"
-        yield Job(key, tasks.prepare_pair, converge.prepare_pair, pair.pk)
+        yield Job(key, tasks.prepare_pair, switch_groups.prepare_pair, pair.pk)
     for identity in IamIdentity.objects.filter(next_check_at__lte=now)[:BATCH]:
         key = f"identity:{identity.pk}:{identity.next_check_at}"
         yield Job(key, tasks.verify_identity, onboard.verify_identity, identity.pk)
     for request in AccessRequest.objects.waiting().filter(previewed_at__isnull=True)[:BATCH]:
-        yield Job(f"preview:{request.pk}", tasks.preview_request, converge.preview, request.pk)
+        yield Job(f"preview:{request.pk}", tasks.preview_request, preview.preview, request.pk)
 
 
 def _unclaimed(now: datetime) -> Q:

@@ -9,7 +9,7 @@ from kombu import Connection, pools
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from provisioning import converge, onboard
+from provisioning import converge, onboard, preview, switch_groups
 
 log = structlog.get_logger(__name__)
 
@@ -23,13 +23,13 @@ def converge_grant(grant_id: int) -> None:
 @shared_task(name="sallyport.preview")
 def preview_request(request_id: int) -> None:
     """Try the plan of a request."""
-    converge.preview(request_id)
+    preview.preview(request_id)
 
 
 @shared_task(name="sallyport.prepare_pair")
 def prepare_pair(pair_id: int) -> None:
     """Make the switch group of a pair."""
-    converge.prepare_pair(pair_id)
+    switch_groups.prepare_pair(pair_id)
 
 
 @shared_task(name="sallyport.check_connection")

@@ -31,7 +31,7 @@ from audit.models import append
 from provisioning import onboard, services
 from provisioning.aws.errors import AwsError
 from provisioning.aws.sessions import assume
-from provisioning.converge import provisioner
+from provisioning.entry import provisioner
 from sandbox import world
 from sandbox.people import PASSWORD, PEOPLE, Person
 from sandbox.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_NAMES

@@ -11,7 +11,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import AwsAccount, IamIdentity, Offer, User
-from provisioning import converge, services
+from provisioning import services, specs
 from provisioning.aws.errors import AwsError, calling
 from provisioning.aws.sessions import Credentials
 from provisioning.core.plan import fingerprint
@@ -116,7 +116,7 @@ def approve(request: AccessRequest, approver: User) -> Grant:
         approver=approver,
         request=request,
         verdict=Decision.Verdict.APPROVED,
-        fingerprint=fingerprint(converge.spec_for_request(request)),
+        fingerprint=fingerprint(specs.spec_for_request(request)),
     )
     assert grant is not None
     return grant

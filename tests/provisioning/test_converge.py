@@ -10,8 +10,10 @@ from django.core.management import call_command
 
 import accounts.services
 from accounts.models import AccountPair, AwsAccount, IamIdentity, Offer, User
+from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import converge, onboard, services
+from provisioning import converge, onboard, services, specs, switch_groups
+from provisioning import preview as preview_module
 from provisioning.core import plan
 from provisioning.models import AccessRequest, Grant
 from tests.aws_world import Approved, Aws, only_statement, refused_code
@@ -234,6 +236,33 @@ def test_access_taken_away_by_hand_is_not_given_back(approved: Approved, aws: Aw
     assert attached["AttachedPolicies"] == []
 
 
+def test_what_was_taken_away_comes_back_once_when_a_person_asks(
+    approved: Approved, aws: Aws
+) -> None:
+    grant = settle(approved())
+    aws.admin(TARGET).detach_role_policy(RoleName=grant.role_name, PolicyArn=READ_ONLY)
+    grant = settle(grant)
+
+    now = database_now()
+    lifecycle.reopen(grant, actor="dana", sentence="dana pressed Repair.", reason="", now=now)
+    grant = settle(grant)
+
+    assert (grant.phase, grant.last_error, grant.reopened_at) == ("active", "", None)
+    aws.reads(aws.enter("userA", role_arn(grant)))
+    aws.admin(TARGET).detach_role_policy(RoleName=grant.role_name, PolicyArn=READ_ONLY)
+    assert settle(grant).phase == "pending"  # One word of a person is good for one time.
+
+
+def test_access_that_was_revoked_is_not_opened_again(
+    approved: Approved, aws: Aws, dana: User
+) -> None:
+    grant = settle(approved())
+    services.revoke(person=dana, grant=grant, reason="Wrong account.")
+
+    with pytest.raises(lifecycle.StaleState, match="revoked or has ended"):
+        lifecycle.reopen(grant, actor="dana", sentence="", reason="", now=database_now())
+
+
 def test_a_role_of_the_same_name_that_is_not_ours_is_never_touched(
     approved: Approved, aws: Aws
 ) -> None:
@@ -366,7 +395,7 @@ def test_a_crash_is_shown_and_tried_again(
 def test_a_registered_pair_gets_its_switch_group_before_any_grant(
     aws: Aws, pair: AccountPair
 ) -> None:
-    converge.prepare_pair(pair.pk)
+    switch_groups.prepare_pair(pair.pk)
 
     pair.refresh_from_db()
     assert (pair.state, pair.last_error) == ("ready", "")
@@ -381,12 +410,12 @@ def test_a_registered_pair_gets_its_switch_group_before_any_grant(
 def test_a_group_policy_that_an_admin_adds_or_takes_reaches_the_group(
     aws: Aws, pair: AccountPair, source: AwsAccount, dana: User
 ) -> None:
-    converge.prepare_pair(pair.pk)
+    switch_groups.prepare_pair(pair.pk)
     for wanted in (["ReadOnlyAccess"], ["SecurityAudit"], []):
         source.group_policies = wanted
         accounts.services.change_account(actor=dana, account=source)
 
-        converge.prepare_pair(pair.pk)
+        switch_groups.prepare_pair(pair.pk)
 
         attached = aws.admin(SOURCE).list_attached_group_policies(GroupName=pair.switch_group)
         assert [one["PolicyName"] for one in attached["AttachedPolicies"]] == wanted
@@ -395,19 +424,19 @@ def test_a_group_policy_that_an_admin_adds_or_takes_reaches_the_group(
 def test_a_change_made_while_a_group_is_made_asks_for_another_look(
     aws: Aws, pair: AccountPair, source: AwsAccount, dana: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = converge._make_group
+    make = switch_groups._make_group
 
     def changed_meanwhile(changed: AccountPair) -> None:
         make(changed)
         accounts.services.change_account(actor=dana, account=source)
 
     with monkeypatch.context() as patch:
-        patch.setattr(converge, "_make_group", changed_meanwhile)
-        converge.prepare_pair(pair.pk)
+        patch.setattr(switch_groups, "_make_group", changed_meanwhile)
+        switch_groups.prepare_pair(pair.pk)
 
     pair.refresh_from_db()
     assert pair.state == "making"
-    converge.prepare_pair(pair.pk)
+    switch_groups.prepare_pair(pair.pk)
     pair.refresh_from_db()
     assert pair.state == "ready"
 
@@ -418,7 +447,7 @@ def test_pairs_that_share_a_group_are_all_in_its_policy(aws: Aws, pair: AccountP
         source=pair.source, target=other, switch_group=pair.switch_group
     )
 
-    converge.prepare_pair(shared.pk)
+    switch_groups.prepare_pair(shared.pk)
 
     policy = aws.admin(SOURCE).get_group_policy(
         GroupName=pair.switch_group, PolicyName="SallyportSwitch"
@@ -432,7 +461,7 @@ def test_pairs_that_share_a_group_are_all_in_its_policy(aws: Aws, pair: AccountP
 def test_a_group_of_somebody_else_is_not_taken_over(aws: Aws, pair: AccountPair) -> None:
     aws.admin(SOURCE).create_group(GroupName=pair.switch_group, Path="/")
 
-    converge.prepare_pair(pair.pk)
+    switch_groups.prepare_pair(pair.pk)
 
     pair.refresh_from_db()
     assert pair.state == "failed"
@@ -443,16 +472,16 @@ def test_a_group_of_somebody_else_is_not_taken_over(aws: Aws, pair: AccountPair)
 def test_what_was_taken_from_a_prepared_group_by_hand_is_not_given_back(
     aws: Aws, pair: AccountPair
 ) -> None:
-    converge.prepare_pair(pair.pk)
+    switch_groups.prepare_pair(pair.pk)
     aws.admin(SOURCE).delete_group_policy(GroupName=pair.switch_group, PolicyName="SallyportSwitch")
 
-    converge.prepare_pair(pair.pk)
+    switch_groups.prepare_pair(pair.pk)
 
     assert aws.admin(SOURCE).list_group_policies(GroupName=pair.switch_group)["PolicyNames"] == []
 
 
 def previewed(request: AccessRequest) -> dict[str, Any]:
-    converge.preview(request.pk)
+    preview_module.preview(request.pk)
     request.refresh_from_db()
     assert request.previewed_at is not None
     assert request.preview is not None
@@ -481,7 +510,7 @@ def test_a_preview_shows_what_would_be_done_and_changes_nothing(
 def test_a_preview_leaves_out_what_exists_already(
     asked: AccessRequest, aws: Aws, pair: AccountPair
 ) -> None:
-    converge.prepare_pair(pair.pk)
+    switch_groups.prepare_pair(pair.pk)
 
     steps = previewed(asked)["steps"]
 
@@ -511,7 +540,7 @@ def test_the_plan_command_prints_what_an_approver_sees(
     printed = capsys.readouterr().out
     assert "iam:CreateRole" in printed
     assert "decision + PT30M" in printed
-    assert plan.fingerprint(converge.spec_for_request(asked)) in printed
+    assert plan.fingerprint(specs.spec_for_request(asked)) in printed
 
 
 def test_a_lost_provisioner_role_is_tried_again_and_never_reads_ended(

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import converge
+from provisioning import specs
 from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest, Grant
 from tests.conftest import ClientFor
@@ -193,7 +193,7 @@ def test_a_second_request_is_told_on_the_form(
 
 
 def decision(asked: AccessRequest, **changes: str) -> dict[str, str]:
-    shown = fingerprint(converge.spec_for_request(asked))
+    shown = fingerprint(specs.spec_for_request(asked))
     return {"verdict": "approved", "fingerprint": shown, "reason": ""} | changes
 
 

@@ -12,7 +12,7 @@ from django.db import connection
 from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import converge, lifecycle, services
+from provisioning import lifecycle, services, specs
 from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest, Decision, Grant
 from tests.factories import AccessRequestFactory, GrantFactory, UserFactory
@@ -46,7 +46,7 @@ def test_of_many_verdicts_one_counts(offer: Offer, alice: User) -> None:
     approvers = UserFactory.create_batch(ACTORS)
     offer.approver_users.set(approvers)
     asked = AccessRequestFactory.create(offer=offer, requester=alice)
-    shown = fingerprint(converge.spec_for_request(asked))
+    shown = fingerprint(specs.spec_for_request(asked))
 
     def verdict(number: int, person: User) -> Callable[[], Grant | None]:
         kind = Decision.Verdict.REJECTED if number % 2 else Decision.Verdict.APPROVED
@@ -68,7 +68,7 @@ def test_a_verdict_and_a_withdrawal_exclude_each_other(
     offer: Offer, alice: User, bob: User
 ) -> None:
     asked = AccessRequestFactory.create(offer=offer, requester=alice)
-    shown = fingerprint(converge.spec_for_request(asked))
+    shown = fingerprint(specs.spec_for_request(asked))
 
     answers = at_once(
         lambda: services.cancel(person=alice, request=asked),

@@ -9,7 +9,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts.models import AwsAccount, IamIdentity, Offer, User
 from audit.models import AuditEvent
-from provisioning import authz, converge, lifecycle, services, tasks
+from provisioning import authz, lifecycle, services, specs, tasks
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
 from provisioning.models import PENDING_LIFETIME, AccessRequest, Decision, Grant
@@ -28,7 +28,7 @@ def ask(person: User, offer: Offer, duration: timedelta = HALF_AN_HOUR) -> Acces
 
 
 def seen(request: AccessRequest) -> str:
-    return fingerprint(converge.spec_for_request(request))
+    return fingerprint(specs.spec_for_request(request))
 
 
 def test_a_request_pins_the_profile_version_and_the_iam_user(offer: Offer, alice: User) -> None:

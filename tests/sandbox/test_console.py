@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AwsAccount, Offer, User
-from provisioning import converge, onboard, services
+from provisioning import converge, onboard, services, specs
 from provisioning.core import naming, plan
 from provisioning.core.console import SwitchRole, sign_in_url, switch_role_url
 from provisioning.models import Decision, Grant
@@ -68,7 +68,7 @@ def approved(source: str = "Identity") -> Grant:
         approver=person("bob"),
         request=request,
         verdict=Decision.Verdict.APPROVED,
-        fingerprint=plan.fingerprint(converge.spec_for_request(request)),
+        fingerprint=plan.fingerprint(specs.spec_for_request(request)),
     )
     assert grant is not None
     return grant

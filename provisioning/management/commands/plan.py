@@ -6,9 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.clock import database_now
-from provisioning.converge import spec_for_request, unseen_steps
 from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest
+from provisioning.preview import unseen_steps
+from provisioning.specs import spec_for_request
 
 
 class Command(BaseCommand):

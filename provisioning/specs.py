@@ -1,0 +1,70 @@
+"""From rows to values: what the documents of a request or grant depend on."""
+
+from dataclasses import replace
+
+from django.conf import settings
+
+from accounts.models import AwsAccount
+from audit.clock import database_now
+from provisioning.core.plan import AccountRef, GrantSpec
+from provisioning.models import AccessRequest, Grant
+
+
+def account_ref(account: AwsAccount) -> AccountRef:
+    """The account as documents need it."""
+    return AccountRef(account.partition, account.account_id, account.name)
+
+
+def spec_for_request(request: AccessRequest) -> GrantSpec:
+    """What the documents of a request's grant would depend on, before the decision."""
+    pair, version, identity = request.offer.pair, request.profile_version, request.identity
+    return GrantSpec(
+        code=request.code,
+        portal_id=settings.PORTAL_ID,
+        source=account_ref(pair.source),
+        target=account_ref(pair.target),
+        user_name=identity.user_name,
+        user_arn=identity.arn,
+        user_id=identity.unique_id,
+        switch_group=pair.switch_group,
+        group_targets=tuple(pair.group_targets()),
+        group_policies=tuple(pair.source.group_policies),
+        profile_role=version.role_name,
+        managed_policies=tuple(version.managed_policies),
+        inline_policy=version.inline_policy,
+        max_session=version.session_duration,
+        require_mfa=version.require_mfa,
+        boundary_arn=pair.target.boundary_arn,
+        duration=request.duration,
+    )
+
+
+def spec_for_grant(grant: Grant) -> GrantSpec:
+    """What the documents of a grant depend on now."""
+    return replace(
+        spec_for_request(grant.request),
+        user_arn=grant.iam_user_arn,
+        user_id=grant.iam_user_id,
+        boundary_arn=grant.boundary_arn,
+        ends_at=grant.ends_at,
+        revoked_at=grant.revoked_at,
+        keep_membership=others_need_membership(grant),
+    )
+
+
+def others_need_membership(grant: Grant) -> bool:
+    """Whether another live grant of the same IAM user goes through the same switch group."""
+    pair = grant.request.offer.pair
+    now = database_now()
+    return (
+        Grant.objects.live()
+        .filter(
+            identity_id=grant.identity_id,
+            request__offer__pair__source=pair.source,
+            request__offer__pair__switch_group=pair.switch_group,
+            revoked_at__isnull=True,
+            ends_at__gt=now,
+        )
+        .exclude(pk=grant.pk)
+        .exists()
+    )

@@ -1,0 +1,1 @@
+"""Pages: load what is permitted, check the form, call one service, answer."""

@@ -1,0 +1,212 @@
+"""Asking, one request from the question to the end, and deciding on it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.models import Offer
+from audit.clock import database_now
+from audit.models import AuditEvent
+from provisioning import authz, pages, services
+from provisioning.core.states import RequestState
+from provisioning.forms import (
+    DecisionForm,
+    GiveBackForm,
+    RequestForm,
+    RevokeForm,
+    in_words,
+)
+from provisioning.lifecycle import StaleState
+from provisioning.models import AccessRequest, Decision
+from provisioning.views.common import (
+    PAGE,
+    STOP_POLLING,
+    load,
+    load_grant,
+    person_of,
+    posted,
+)
+
+
+@require_GET
+def offers(request: HttpRequest) -> HttpResponse:
+    """What this person may ask for, and why something can't be asked for right now."""
+    person = person_of(request)
+    listed = Offer.objects.open_to(person).with_accounts()
+    rows = [
+        {"offer": offer, "answer": answer}
+        for offer, answer in authz.can_request_each(person, listed)
+    ]
+    return render(request, "provisioning/offers.html", {"rows": rows})
+
+
+@require_http_methods(["GET", "POST"])
+def ask(request: HttpRequest, pk: int) -> HttpResponse:
+    """The request form of one offer."""
+    person = person_of(request)
+    offer = get_object_or_404(Offer.objects.open_to(person).with_accounts(), pk=pk)
+    form = RequestForm(offer, posted(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = services.request_access(
+                requester=person,
+                offer=offer,
+                duration=form.duration,
+                reason=form.cleaned_data["reason"],
+            )
+        except ValidationError as error:
+            form.add_error(None, error)
+        except services.Refused as refused:
+            form.add_error(None, ValidationError(list(refused.reasons)))
+        else:
+            messages.success(request, "Your request is with the approvers.")
+            return redirect(made)
+    context = {
+        "offer": offer,
+        "version": offer.profile.current,
+        "form": form,
+        "answer": authz.can_request(person, offer),
+        "approvers": offer.approvers().exclude(pk=person.pk),
+    }
+    return render(request, "provisioning/ask.html", context, status=422 if form.errors else 200)
+
+
+@require_GET
+def request_page(request: HttpRequest, code: str) -> HttpResponse:
+    """One request from the question to the end; its live part is polled until it has settled."""
+    asked = load(request, code)
+    if not request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
+        return _request_page(request, asked)
+    context = _status_context(request, asked)
+    status = STOP_POLLING if context["stage"].settled else 200
+    return render(request, "provisioning/request.html#status", context, status=status)
+
+
+def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any]:
+    now, grant = database_now(), pages.grant_of(asked)
+    return {
+        "asked": asked,
+        "grant": grant,
+        "offer": asked.offer,
+        "stage": pages.stage(asked, grant, now),
+        "progress": pages.progress(asked, grant, now),
+        "doors": pages.doors(person_of(request), asked, grant, now),
+        "access": pages.access(grant, now) if grant else None,
+        "decision": getattr(asked, "decision", None),
+        "events": AuditEvent.objects.about(asked.subject),
+    }
+
+
+def _request_page(
+    request: HttpRequest, asked: AccessRequest, *, form: Form | None = None, status: int = 200
+) -> HttpResponse:
+    view = pages.plan_view(asked, database_now())
+    context = _status_context(request, asked) | {
+        "plan": view,
+        "version": asked.profile_version,
+        "minutes": in_words(int(asked.duration.total_seconds() // 60)),
+        "form": form or DecisionForm(initial={"fingerprint": view.fingerprint}),
+    }
+    return render(request, "provisioning/request.html", context, status=status)
+
+
+@require_POST
+def decide(request: HttpRequest, code: str) -> HttpResponse:
+    """Approve or reject."""
+    asked = load(request, code)
+    form = DecisionForm(request.POST)
+    if not form.is_valid():
+        return _request_page(request, asked, form=form, status=422)
+    verdict = Decision.Verdict(form.cleaned_data["verdict"])
+    try:
+        services.decide(
+            approver=person_of(request),
+            request=asked,
+            verdict=verdict,
+            fingerprint=form.cleaned_data["fingerprint"],
+            reason=form.cleaned_data["reason"],
+        )
+    except services.Refused as refused:
+        return _refused(request, code, refused)
+    except (StaleState, services.PlanMoved) as moved:
+        return _conflict(request, code, str(moved))
+    messages.success(request, f"You {verdict} the request of {asked.requester.label}.")
+    return redirect(asked)
+
+
+def _refused(
+    request: HttpRequest, code: str, refused: services.Refused, *, ends_access: bool = False
+) -> HttpResponse:
+    """409 where the stage has moved on, 403 where the person never may."""
+    asked = load(request, code)
+    messages.error(request, " ".join(refused.reasons))
+    grant = pages.grant_of(asked)
+    over = grant.is_over if grant and ends_access else asked.state != RequestState.PENDING
+    return _request_page(request, asked, status=409 if over else 403)
+
+
+@require_POST
+def cancel(request: HttpRequest, code: str) -> HttpResponse:
+    """Withdraw one's own request."""
+    asked = load(request, code)
+    try:
+        services.cancel(person=person_of(request), request=asked)
+    except services.Refused as refused:
+        return _refused(request, code, refused)
+    except StaleState as moved:
+        return _conflict(request, code, str(moved))
+    messages.success(request, "Your request is withdrawn.")
+    return redirect(asked)
+
+
+@require_http_methods(["GET", "POST"])
+def revoke(request: HttpRequest, code: str) -> HttpResponse:
+    """Ask for a confirmation and a reason, then end the access."""
+    grant, person = load_grant(request, code), person_of(request)
+    own = person.pk == grant.request.requester_id
+    answer = authz.can_revoke(person, grant)
+    if request.method == "GET" and not answer.allowed:
+        return _refused(request, code, services.Refused(answer), ends_access=True)
+    form = (GiveBackForm if own else RevokeForm)(posted(request))
+    # Whoever may not is refused by the service, which records it, whatever the form says.
+    if request.method == "POST" and (form.is_valid() or not answer.allowed):
+        reason = form.cleaned_data.get("reason", "")
+        try:
+            services.revoke(person=person, grant=grant, reason=reason)
+        except services.Refused as refused:
+            return _refused(request, code, refused, ends_access=True)
+        except StaleState as moved:
+            return _conflict(request, code, str(moved))
+        words = "You gave the access back." if own else "The access is being revoked."
+        messages.success(request, words)
+        return redirect(grant)
+    context = {"grant": grant, "form": form, "own": own, "offer": grant.request.offer}
+    status = 422 if form.errors else 200
+    return render(request, "provisioning/revoke.html", context, status=status)
+
+
+def _conflict(request: HttpRequest, code: str, words: str) -> HttpResponse:
+    """409: somebody was quicker, or the plan has moved. Shows the page as it is now."""
+    messages.error(request, words)
+    return _request_page(request, load(request, code), status=409)
+
+
+@require_GET
+def approvals(request: HttpRequest) -> HttpResponse:
+    """What waits for this person's decision, and what was decided lately."""
+    person = person_of(request)
+    to_decide = AccessRequest.objects.to_decide(person).with_parties()
+    context = {
+        "waiting": to_decide.waiting().order_by("id")[:PAGE],
+        "decided": to_decide.exclude(state="pending").select_related("decision__approver")[:20],
+        "is_approver": Offer.objects.decided_by(person).exists(),
+    }
+    template = "provisioning/approvals.html"
+    if request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
+        template += "#live"
+    return render(request, template, context)
