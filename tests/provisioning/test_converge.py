@@ -12,7 +12,7 @@ import accounts.services
 from accounts.models import AccountPair, AwsAccount, IamIdentity, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import converge, onboard, services, specs, switch_groups
+from provisioning import converge, lifecycle, onboard, services, specs, switch_groups
 from provisioning import preview as preview_module
 from provisioning.core import plan
 from provisioning.models import AccessRequest, Grant
