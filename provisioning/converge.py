@@ -77,7 +77,7 @@ def _run(grant: Grant) -> None:
 def _work(grant: Grant) -> None:
     """Enter both accounts, and while they answer make sure that the decision still holds."""
     now, spec = database_now(), spec_for_grant(grant)
-    needed = sides(grant, spec, now)
+    needed = sides(grant, now)
     _take_room(grant, needed, now)
     with Doors(grant.request.offer.pair, spec) as doors:
         try:
@@ -93,8 +93,8 @@ def _take_room(grant: Grant, needed: tuple[Side, ...], now: datetime) -> None:
     """Keep within what the accounts take; whoever is to be locked out does not wait for that."""
     urgent = grant.revoked_at is not None and grant.locked_out_at is None
     calls = ROOM[grant.should_exist(now)]
-    for side in needed:
-        pacing.take(_account(grant, side), calls[side], urgent=urgent)
+    room = {_account(grant, side): calls[side] for side in needed}
+    pacing.take_all(room, now=now, urgent=urgent)
 
 
 def _learn(grant: Grant, doors: Doors) -> None:

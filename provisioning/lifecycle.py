@@ -171,15 +171,24 @@ def claim(grant_id: int, now: datetime) -> Grant | None:
         .filter(free, pk=grant_id)
         .update(generation=F("generation") + 1, leased_until=now + LEASE)
     )
-    return Grant.objects.with_parties().get(pk=grant_id) if claimed else None
+    if not claimed:
+        return None
+    whole = Grant.objects.with_parties()
+    return whole.select_related("request__identity", "request__profile_version").get(pk=grant_id)
 
 
-def renew(grant: Grant, now: datetime) -> bool:
-    """Hold on to a claim before a step. False when it is lost or the access was revoked since."""
+def renew(grant: Grant, now: datetime, *, intent: bool = False) -> bool:
+    """Hold on to a claim before a step. False when it is lost or the access was revoked since.
+
+    `intent` says that the step makes something: that is stored before it is done.
+    """
     held = Grant.objects.filter(
         pk=grant.pk, generation=grant.generation, revoked_at=grant.revoked_at
     )
-    return held.update(leased_until=now + LEASE) == 1
+    values = {"leased_until": now + LEASE}
+    if intent and grant.intent_at is None:
+        values["intent_at"] = grant.intent_at = now
+    return held.update(**values) == 1
 
 
 def postpone(grant: Grant, until: datetime) -> None:
@@ -196,12 +205,6 @@ def _record(grant: Grant, **values: object) -> None:
         raise StaleState("Another worker took over.")
     for name, value in values.items():
         setattr(grant, name, value)
-
-
-def note_intent(grant: Grant, now: datetime) -> None:
-    """Store, before the first step that makes something, that a worker set out to make it."""
-    if grant.intent_at is None:
-        _record(grant, intent_at=now)
 
 
 def note_lock_out(grant: Grant, now: datetime) -> None:

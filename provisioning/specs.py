@@ -1,11 +1,11 @@
 """From rows to values: what the documents of a request or grant depend on."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from django.conf import settings
 
 from accounts.models import AwsAccount
-from audit.clock import database_now
 from provisioning.core.plan import AccountRef, GrantSpec
 from provisioning.models import AccessRequest, Grant
 
@@ -52,14 +52,12 @@ def spec_for_grant(grant: Grant) -> GrantSpec:
         boundary_arn=grant.boundary_arn,
         ends_at=grant.ends_at,
         revoked_at=grant.revoked_at,
-        keep_membership=others_need_membership(grant),
     )
 
 
-def others_need_membership(grant: Grant) -> bool:
+def others_need_membership(grant: Grant, now: datetime) -> bool:
     """Whether another live grant of the same IAM user goes through the same switch group."""
     pair = grant.request.offer.pair
-    now = database_now()
     return (
         Grant.objects.live()
         .filter(
