@@ -51,6 +51,15 @@ def take(account: AwsAccount, calls: int, *, urgent: bool = False) -> None:
     raise TooFast(PATIENCE)
 
 
+def has_room(account: AwsAccount, calls: int) -> bool:
+    """`take` for work that stays due in the database: False when it should come again later."""
+    try:
+        take(account, calls)
+    except TooFast:
+        return False
+    return True
+
+
 def take_all(room: dict[AwsAccount, int], *, now: datetime, urgent: bool = False) -> None:
     """`take` in several accounts. Where all are idle, as they mostly are, it is one query."""
     rate, calls = settings.CALLS_PER_SECOND, max(room.values())
