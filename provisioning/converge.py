@@ -63,10 +63,12 @@ def converge(grant_id: int) -> None:
 
 def _run(grant: Grant) -> None:
     try:
+        if not lifecycle.begin(grant, database_now()):
+            return
         _refuse_changed(grant)
         _settle(grant)
     except (PlanChanged, RightsLost) as error:
-        _give_up(grant, str(error))
+        _refuse(grant, str(error))
     except (AwsError, ForeignObject) as error:
         _fail(grant, error)
     except lifecycle.StaleState:
@@ -78,15 +80,15 @@ def _run(grant: Grant) -> None:
 
 
 def _refuse_changed(grant: Grant) -> None:
-    """Before access is first given: is this still what was decided, by people who still may?"""
-    if grant.settled_at is not None or not grant.should_exist(database_now()):
+    """Before access or more time is given: is this still what was decided, by people who may?"""
+    if grant.is_given or not grant.should_exist(database_now()):
         return
-    if plan.fingerprint(spec_for_request(grant.request)) != grant.fingerprint:
+    if plan.fingerprint(spec_for_request(grant.rests_on)) != grant.fingerprint:
         raise PlanChanged(
             "The account, the pair or the IAM user was changed after the decision, so the plan is "
             "no longer the one that was approved. Nothing was made; please ask again."
         )
-    decision = grant.request.decision
+    decision = grant.rests_on.decision
     if not decision.approver.is_active or not grant.request.requester.is_active:
         raise RightsLost("The requester or the approver has been switched off since the decision.")
     if not grant.request.offer.approvers().filter(pk=decision.approver_id).exists():
@@ -220,6 +222,15 @@ def _give_up(grant: Grant, reason: str) -> None:
     _end(grant, reason, database_now())
 
 
+def _refuse(grant: Grant, reason: str) -> None:
+    """What was approved may no longer be given: end the access, or leave it its former end."""
+    if grant.is_extending:
+        lifecycle.take_back_extension(grant, reason=reason, now=database_now())
+        _run(grant)
+        return
+    _give_up(grant, reason)
+
+
 def _end(grant: Grant, reason: str, now: datetime) -> None:
     """End a grant that can't be provided, undoing what was made of it."""
     lifecycle.revoke(
@@ -242,7 +253,7 @@ def _fail(grant: Grant, error: AwsError | ForeignObject) -> None:
             # Nothing was ever made, so there is nothing that a refusal could hide.
             lifecycle.note_phase(grant, states.Phase.ENDED, now, remark=words)
             return
-    elif not transient and grant.settled_at is None and grant.attempts + 1 >= ATTENTION_AFTER:
-        _give_up(grant, words)
+    elif not transient and not grant.is_given and grant.attempts + 1 >= ATTENTION_AFTER:
+        _refuse(grant, words)
         return
     lifecycle.note_failure(grant, words, now)

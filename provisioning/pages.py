@@ -146,7 +146,7 @@ def plan_view(request: AccessRequest, now: datetime) -> PlanView:
     """The plan as a worker tried it; as if nothing existed yet, until one has."""
     spec = spec_for_request(request)
     preview = request.preview or {}
-    steps = preview.get("steps") or unseen_steps(spec, now)
+    steps = preview.get("steps") or unseen_steps(request, now)
     return PlanView(
         steps=steps,
         fingerprint=plan.fingerprint(spec),

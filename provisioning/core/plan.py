@@ -79,6 +79,12 @@ class GrantSpec:
     revoked_at: datetime | None = None
     keep_membership: bool = False
     """Whether another live grant of this user needs the switch group."""
+    starts_at: datetime | None = None
+    """The start of a grant: nothing should exist before it. None for a request."""
+    asked_start: datetime | None = None
+    """The later start that a request asks for, if it does; it is part of the fingerprint."""
+    until: datetime | None = None
+    """The end that an extension asks for: the one end that is known before the decision."""
 
     @property
     def role_name(self) -> str:
@@ -88,9 +94,11 @@ class GrantSpec:
     @property
     def end(self) -> str:
         """The end as documents write it."""
-        if self.ends_at is None:
-            return f"decision + PT{int(self.duration.total_seconds() // 60)}M"
-        return documents.aws_time(self.ends_at)
+        end = self.ends_at or self.until
+        if end is None:
+            begin = "start" if self.asked_start else "decision"
+            return f"{begin} + PT{int(self.duration.total_seconds() // 60)}M"
+        return documents.aws_time(end)
 
     @property
     def role_policies(self) -> tuple[str, ...]:
@@ -183,7 +191,7 @@ NOTHING = Found()
 def desired(spec: GrantSpec, now: datetime) -> Wanted:
     """What should exist at `now`: everything while the grant lives, names alone afterwards."""
     lives = spec.ends_at is None or states.should_exist(
-        ends_at=spec.ends_at, revoked_at=spec.revoked_at, now=now
+        starts_at=spec.starts_at, ends_at=spec.ends_at, revoked_at=spec.revoked_at, now=now
     )
     return Wanted(
         user=spec.user_name,
@@ -249,7 +257,8 @@ def _wanted_role(spec: GrantSpec) -> WantedRole:
 
 
 def fingerprint(spec: GrantSpec) -> str:
-    """SHA-256 over everything that would exist, with the end as `decision + duration`.
+    """SHA-256 over everything that would exist, with the end as `decision + duration`, or as the
+    absolute time that an extension asks for.
 
     Frozen at the decision; a worker that computes another one does not apply it. What other
     grants do to the shared switch group (its list of targets, the membership) is left out: it
@@ -257,7 +266,7 @@ def fingerprint(spec: GrantSpec) -> str:
     """
     undecided = replace(spec, ends_at=None, revoked_at=None, keep_membership=False)
     role = _wanted_role(undecided)
-    essence = {
+    essence: dict[str, object] = {
         "user": [spec.source.account_id, spec.user_arn, spec.user_id],
         "group": [spec.switch_group, list(spec.group_policy_arns)],
         "role": [
@@ -270,8 +279,33 @@ def fingerprint(spec: GrantSpec) -> str:
             list(role.managed),
         ],
     }
+    if spec.asked_start is not None:
+        essence["start"] = documents.aws_time(spec.asked_start)
     text = json.dumps(documents.canonical(essence), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def made(wanted: Wanted, user_id: str) -> Found:
+    """What would be found if AWS were as wanted, for plans that begin from there."""
+    role, group = wanted.role, wanted.group
+    return Found(
+        group=FoundGroup(naming.PATH, {naming.SWITCH_POLICY: group.policy}, group.managed)
+        if group
+        else None,
+        member=wanted.member,
+        role=FoundRole(
+            path=naming.PATH,
+            trust=role.trust,
+            boundary_arn=role.boundary_arn,
+            tags=role.tags,
+            max_session_seconds=role.max_session_seconds,
+            inline=role.inline,
+            managed=role.managed,
+        )
+        if role
+        else None,
+        user_id=user_id,
+    )
 
 
 def plan(wanted: Wanted, found: Found) -> tuple[PlanStep, ...]:
