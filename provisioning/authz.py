@@ -103,20 +103,25 @@ def longest_extension(grant: Grant, now: datetime) -> timedelta:
     return max(latest - grant.ends_at, timedelta(0))
 
 
+def too_late_to_extend(grant: Grant, now: datetime) -> tuple[str | None, ...]:
+    """What the clock says against more time, without a look at anything else."""
+    late = grant.ends_at - now < LAST_CALL
+    full = longest_extension(grant, now) < SHORTEST_GRANT
+    return (
+        _NOT_USABLE.get(grant.phase_at(now)),
+        "More time was approved and is being set up in AWS." if grant.is_extending else None,
+        "Less than a minute is left. Ask for new access instead." if late else None,
+        "This access cannot end later yet: its offer allows no longer." if full else None,
+    )
+
+
 def can_extend(person: User, grant: Grant, now: datetime) -> Answer:
     """May this person ask for more time on this grant? Its holder, while it is active."""
     waiting = grant.extensions.filter(state=RequestState.PENDING).exists()
-    late = grant.ends_at - now < LAST_CALL
-    longest = longest_extension(grant, now)
     return _answer(
         None if person.pk == grant.request.requester_id else "This is somebody else's access.",
-        _NOT_USABLE.get(grant.phase_at(now)),
-        "More time was approved and is being set up in AWS." if grant.is_extending else None,
+        *too_late_to_extend(grant, now),
         "A request of yours for more time waits for a decision." if waiting else None,
-        "Less than a minute is left. Ask for new access instead." if late else None,
-        "This access cannot end later yet: its offer allows no longer."
-        if longest < SHORTEST_GRANT
-        else None,
         *may_still_extend(person, grant).reasons,
     )
 

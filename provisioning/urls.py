@@ -28,6 +28,7 @@ urlpatterns = [
     path("requests/<code:code>/decide/", requests.decide, name="decide"),
     path("requests/<code:code>/cancel/", requests.cancel, name="cancel"),
     path("requests/<code:code>/revoke/", requests.revoke, name="revoke"),
+    path("requests/<code:code>/extend/", requests.extend, name="extend"),
     path("requests/<code:code>/switch-role/", access.switch_role, name="switch"),
     path("grants/", oversight.grants, name="grants"),
     path("audit/", oversight.audit_log, name="audit"),
