@@ -482,6 +482,13 @@ class Offer(FieldConstraints):
         """The offer's page."""
         return reverse("accounts:offer", args=[self.pk])
 
+    def clean(self) -> None:
+        """Refuse to be open on a pair that was retired."""
+        if self.is_active and self.pair_id and self.pair.retiring_at:
+            message = "This pair was retired. Register it anew, and make an offer on that one."
+            error = ValidationError(message, code="offer_is_on_a_pair_in_use")
+            raise ValidationError({"is_active": error})
+
     def requesters(self) -> models.QuerySet[User]:
         """Everybody who may ask for this offer, by name."""
         return _people(self.eligible_users, self.eligible_groups)

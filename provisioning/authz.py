@@ -183,6 +183,16 @@ def can_revoke(person: User, grant: Grant) -> Answer:
     )
 
 
+def can_retire(person: User, *, retired: bool, is_self: bool = False) -> Answer:
+    """May this person take something out of use? Any admin; nobody themselves."""
+    return _answer(
+        *_basics(person),
+        None if person.is_portal_admin else "Only admins retire things.",
+        "You cannot switch yourself off. Ask another admin." if is_self else None,
+        "This is out of use already, and nothing depends on it." if retired else None,
+    )
+
+
 _NOT_USABLE = {
     Phase.SCHEDULED: "This access has not started yet.",
     Phase.PENDING: "This access is not ready yet.",

@@ -160,6 +160,20 @@ class GiveBackForm(RevokeForm):
     )
 
 
+class RetireForm(RevokeForm):
+    """The thing's name, typed, and why it goes out of use."""
+
+    confirmation = forms.CharField(
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    field_order = ("confirmation", "reason")
+
+    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["confirmation"].label = f"Type “{name}” to confirm"
+
+
 class GrantFilterForm(forms.Form):
     """Narrows the list of grants. Unknown values are errors, not silently everything."""
 

@@ -254,9 +254,12 @@ def note_link_opened(*, person: User, grant: Grant) -> None:
 
 def check_connection(*, asked_by: str, account: AwsAccount) -> ConnectionCheck:
     """Ask a worker to check an account. A check that waits already is not asked for twice.
+    Raises Refused for an account that was retired.
 
     One that has begun does not count: it may have looked before the owner mended something.
     """
+    if account.retired_at:
+        raise Refused(authz.Answer(("This account is retired. Bring it back first.",)))
     with transaction.atomic():
         waiting = account.checks.filter(started_at__isnull=True).first()
         if waiting is not None:
