@@ -191,7 +191,7 @@ def take_back_extension(grant: Grant, *, reason: str, now: datetime) -> None:
         AccessRequest.objects.filter(
             extends=grant, state=RequestState.APPROVED, extends_until=grant.extending_from
         )
-        .exclude(pk=grant.authority_id)
+        .exclude(pk=grant.rests_on.pk)
         .order_by("id")
         .last()
     )

@@ -117,18 +117,11 @@ def _identities(thing: Thing) -> QuerySet[IamIdentity]:
 
 
 def end_all(found: Dependents, *, actor: str, sentence: str, reason: str) -> list[int]:
-    """Cancel every request that waits and revoke every grant; returns the grants' keys.
+    """Revoke every grant and cancel every request that waits; returns the grants' keys.
 
     What somebody else decides or ends in this very moment is left as it is: the sweeper finds a
-    grant that slipped through.
+    grant that slipped through. Grants come first, as wherever both are locked.
     """
-    for request in found.requests[:]:
-        try:
-            lifecycle.move_request(
-                request, RequestState.CANCELLED, actor=actor, sentence=sentence, reason=reason
-            )
-        except lifecycle.StaleState:
-            continue
     revoked, now = [], database_now()
     for grant in found.to_revoke[:]:
         try:
@@ -136,6 +129,13 @@ def end_all(found: Dependents, *, actor: str, sentence: str, reason: str) -> lis
         except lifecycle.StaleState:
             continue
         revoked.append(grant.pk)
+    for request in found.requests[:]:
+        try:
+            lifecycle.move_request(
+                request, RequestState.CANCELLED, actor=actor, sentence=sentence, reason=reason
+            )
+        except lifecycle.StaleState:
+            continue
     return revoked
 
 

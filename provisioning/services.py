@@ -178,6 +178,9 @@ def decide(
     """
     recorded = _refusals_recorded("request:decide", approver, request.subject, "deciding")
     with recorded, transaction.atomic():
+        if request.extends_id is not None:
+            # A revocation locks the grant first and its extensions second, and so does this.
+            Grant.objects.select_for_update(of=("self",)).get(pk=request.extends_id)
         locked = AccessRequest.objects.select_for_update(of=("self",)).with_parties()
         request = locked.get(pk=request.pk)
         _require(authz.can_decide(approver, request, database_now()))

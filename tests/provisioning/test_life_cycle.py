@@ -12,6 +12,7 @@ from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import authz, converge, lifecycle, pages, preview, services, specs
 from provisioning.core.plan import fingerprint
+from provisioning.core.states import Phase
 from provisioning.models import AccessRequest, Decision, Grant
 from provisioning.sweep import Sweeper
 from tests.aws_world import Approved, Aws, approve, only_statement, refused_code
@@ -424,7 +425,7 @@ def test_a_worker_that_began_before_the_extension_records_nothing_more(
     approve(extension(grant), bob)
 
     with pytest.raises(lifecycle.StaleState):
-        lifecycle.note_phase(stale, converge.states.Phase.ACTIVE, now)
+        lifecycle.note_phase(stale, Phase.ACTIVE, now)
     assert settle(grant).phase == "active"
     assert aws.enter("userA", role_arn(grant))
 
@@ -591,7 +592,7 @@ def test_an_end_moves_only_with_an_approval_by_somebody_else(active: Grant, bob:
     DecisionFactory.create(request=asked, approver=bob, fingerprint="e" * 64)
     refused(fingerprint="f" * 64)
     refused(authority=None)
-    refused(ends_at=asked.extends_until + MINUTE)
+    refused(ends_at=active.ends_at + 31 * MINUTE)
     refused(ends_at=active.ends_at - MINUTE)
     refused(extending_from=None)
     refused(revoked_at=database_now())
