@@ -308,6 +308,35 @@ def note_pair(pair: AccountPair, *, began: datetime, now: datetime, error: str =
             )
 
 
-def note_preview(request: AccessRequest, preview: dict[str, object], now: datetime) -> None:
-    """Store what a worker found when it tried the plan. It changes no state, so no event."""
-    AccessRequest.objects.filter(pk=request.pk).update(preview=preview, previewed_at=now)
+def note_preview(request: AccessRequest, preview: dict[str, object], began: datetime) -> None:
+    """Store what a worker found when it tried the plan. It changes no state, so no event.
+
+    A look that began before the one that is stored tells nothing new. What somebody asked for
+    after the look began asks for another one, so that stays asked for.
+    """
+    newest = Q(previewed_at__isnull=True) | Q(previewed_at__lte=began)
+    row = AccessRequest.objects.filter(pk=request.pk)
+    row.filter(newest).update(preview=preview, previewed_at=began, looks_failed=0)
+    row.filter(next_look_at__lte=began).update(next_look_at=None)
+
+
+def note_failed_look(request: AccessRequest, problem: str, began: datetime) -> None:
+    """Record that AWS gave no answer: what an earlier look found stands, and it is tried again.
+
+    The back-off grows to a few minutes and ends with the request, which lapses after a day.
+    """
+    preview = {"steps": [], "findings": []} | (request.preview or {}) | {"problem": problem}
+    failed = request.looks_failed + 1
+    AccessRequest.objects.filter(pk=request.pk, next_look_at__lte=began).update(
+        preview=preview, looks_failed=failed, next_look_at=began + back_off(min(failed, 16))
+    )
+
+
+def ask_for_look(request: AccessRequest, now: datetime) -> bool:
+    """Say that a worker is to try the plan of a request now. False when that was said before."""
+    waiting = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
+    asked = waiting.filter(Q(next_look_at__isnull=True) | Q(next_look_at__gt=now))
+    if asked.update(next_look_at=now) != 1:
+        return False
+    request.next_look_at = now
+    return True

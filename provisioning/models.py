@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from accounts.models import IamIdentity, Offer, ProfileVersion, User
 from provisioning.core import naming, states
+from provisioning.core.preflight import Level
 from provisioning.core.states import Phase, RequestState
 
 PENDING_LIFETIME = timedelta(hours=24)
@@ -56,6 +57,10 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
         """Requests without a decision."""
         return self.filter(state=RequestState.PENDING)
 
+    def to_look_at(self, now: datetime) -> Self:
+        """Waiting requests whose plan a worker is to try, those that wait longest first."""
+        return self.waiting().filter(next_look_at__lte=now).order_by("next_look_at", "id")
+
 
 class AccessRequest(models.Model):
     """A person asks for an offer. The code also names the grant that may follow."""
@@ -74,8 +79,13 @@ class AccessRequest(models.Model):
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
     lapses_at = models.DateTimeField()
     preview = models.JSONField(null=True, blank=True, editable=False)
-    """What a worker found when it tried the plan: steps, findings, error; null until then."""
+    """What a worker found when it tried the plan: steps, findings, problem; null until then."""
     previewed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When the look began that `preview` shows."""
+    next_look_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
+    """When a worker is to look (again); null when nobody wants to know more."""
+    looks_failed = models.PositiveSmallIntegerField(default=0, editable=False)
+    """How many looks in a row got no answer from AWS."""
 
     objects = AccessRequestQuerySet.as_manager()
 
@@ -104,6 +114,16 @@ class AccessRequest(models.Model):
     def get_absolute_url(self) -> str:
         """The request's page."""
         return reverse("provisioning:request", args=[self.code])
+
+    @property
+    def obstacles(self) -> list[dict[str, str]]:
+        """Findings of the newest look that stand in the way of an approval (core.preflight)."""
+        found = (self.preview or {}).get("findings", [])
+        return [one for one in found if one["level"] == Level.BLOCKS]
+
+    def look_is_due(self, now: datetime) -> bool:
+        """Whether a worker is to look, or is looking at this moment."""
+        return self.next_look_at is not None and self.next_look_at <= now
 
     @property
     def subject(self) -> str:
