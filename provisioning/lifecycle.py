@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from accounts.models import AccountPair
 from audit.models import append
 from provisioning.core.states import Phase, RequestState
-from provisioning.models import AccessRequest, Decision, Grant
+from provisioning.models import AccessRequest, Decision, Grant, look_due
 
 WORKER = "system:worker"
 SWEEPER = "system:sweeper"
@@ -316,27 +316,28 @@ def note_preview(request: AccessRequest, preview: dict[str, object], began: date
     """
     newest = Q(previewed_at__isnull=True) | Q(previewed_at__lte=began)
     row = AccessRequest.objects.filter(pk=request.pk)
-    row.filter(newest).update(preview=preview, previewed_at=began, looks_failed=0)
+    row.filter(newest).update(preview=preview, previewed_at=began)
     row.filter(next_look_at__lte=began).update(next_look_at=None)
 
 
 def note_failed_look(request: AccessRequest, problem: str, began: datetime) -> None:
     """Record that AWS gave no answer: what an earlier look found stands, and it is tried again.
 
-    The back-off grows to a few minutes and ends with the request, which lapses after a day.
+    The back-off grows to a few minutes and ends with the request, which lapses after a day. A look
+    that somebody else finished meanwhile stands.
     """
-    preview = {"steps": [], "findings": []} | (request.preview or {}) | {"problem": problem}
     failed = request.looks_failed + 1
-    AccessRequest.objects.filter(pk=request.pk, next_look_at__lte=began).update(
-        preview=preview, looks_failed=failed, next_look_at=began + back_off(min(failed, 16))
+    found = {"steps": [], "findings": []} | (request.preview or {})
+    AccessRequest.objects.filter(look_due(began), pk=request.pk).update(
+        preview=found | {"problem": problem, "failed": failed},
+        next_look_at=began + back_off(min(failed, 16)),
     )
 
 
 def ask_for_look(request: AccessRequest, now: datetime) -> bool:
     """Say that a worker is to try the plan of a request now. False when that was said before."""
     waiting = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
-    asked = waiting.filter(Q(next_look_at__isnull=True) | Q(next_look_at__gt=now))
-    if asked.update(next_look_at=now) != 1:
+    if waiting.exclude(look_due(now)).update(next_look_at=now) != 1:
         return False
     request.next_look_at = now
     return True

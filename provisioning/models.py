@@ -27,6 +27,11 @@ def new_code() -> str:
     return "".join(secrets.choice(naming.CODE_ALPHABET) for _ in range(naming.CODE_LENGTH))
 
 
+def look_due(now: datetime) -> Q:
+    """Requests whose plan a worker is to try, or is trying: asked for, or never looked at."""
+    return Q(next_look_at__lte=now) | Q(next_look_at__isnull=True, previewed_at__isnull=True)
+
+
 class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
     """Which requests concern a person."""
 
@@ -59,7 +64,7 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
 
     def to_look_at(self, now: datetime) -> Self:
         """Waiting requests whose plan a worker is to try, those that wait longest first."""
-        return self.waiting().filter(next_look_at__lte=now).order_by("next_look_at", "id")
+        return self.waiting().filter(look_due(now)).order_by("next_look_at", "id")
 
 
 class AccessRequest(models.Model):
@@ -82,10 +87,9 @@ class AccessRequest(models.Model):
     """What a worker found when it tried the plan: steps, findings, problem; null until then."""
     previewed_at = models.DateTimeField(null=True, blank=True, editable=False)
     """When the look began that `preview` shows."""
-    next_look_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
-    """When a worker is to look (again); null when nobody wants to know more."""
-    looks_failed = models.PositiveSmallIntegerField(default=0, editable=False)
-    """How many looks in a row got no answer from AWS."""
+    next_look_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When a worker is to look again; null when nobody wants to know more. A request that was
+    never looked at is due without it."""
 
     objects = AccessRequestQuerySet.as_manager()
 
@@ -123,7 +127,14 @@ class AccessRequest(models.Model):
 
     def look_is_due(self, now: datetime) -> bool:
         """Whether a worker is to look, or is looking at this moment."""
-        return self.next_look_at is not None and self.next_look_at <= now
+        if self.next_look_at is None:
+            return self.previewed_at is None
+        return self.next_look_at <= now
+
+    @property
+    def looks_failed(self) -> int:
+        """How many looks in a row got no answer from AWS."""
+        return int((self.preview or {}).get("failed", 0))
 
     @property
     def subject(self) -> str:

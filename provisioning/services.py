@@ -94,7 +94,7 @@ def request_access(
     )
     request.full_clean()
     if obstacles := preview.static_obstacles(request):
-        raise ValidationError(obstacles, code=CANNOT_BE_SET_UP)
+        raise ValidationError([ValidationError(one, code=CANNOT_BE_SET_UP) for one in obstacles])
     try:
         with transaction.atomic():
             lifecycle.open_request(request, actor=requester.username)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam.type_defs import EvaluationResultTypeDef
 
 ASSUME: Final = "sts:AssumeRole"
+KEYS_OF_ASSUME_ROLE: Final = ("aws:", "sts:", "iam:")
 SIGNED_IN_WITH_MFA: Final = "aws:MultiFactorAuthPresent"
 """Told to the simulation, because it cannot know: without it the usual "deny everything without
 MFA" would look like a deny for ever."""
@@ -147,10 +148,13 @@ def _policies_of(result: EvaluationResultTypeDef) -> Iterable[str]:
 
 
 def _missing_keys(result: EvaluationResultTypeDef) -> Iterable[str]:
-    """AWS names them beside the resource where one was asked about, else beside the action."""
-    yield from result.get("MissingContextValues", [])
+    """Condition keys that may have decided. AWS names those of every policy of the user, beside
+    the resource where one was asked about, else beside the action; a key of another service
+    cannot bear on AssumeRole."""
+    named = list(result.get("MissingContextValues", []))
     for one in result.get("ResourceSpecificResults", []):
-        yield from one.get("MissingContextValues", [])
+        named += one.get("MissingContextValues", [])
+    return (key for key in named if key.lower().startswith(KEYS_OF_ASSUME_ROLE))
 
 
 def _sorted(names: Iterable[str]) -> tuple[str, ...]:
