@@ -140,7 +140,15 @@ def _simulate(client: IAMClient, spec: GrantSpec) -> Simulation:
             not one.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
             for one in denials
         ),
+        outside_boundary=any(map(_outside_boundary, results)),
     )
+
+
+def _outside_boundary(result: EvaluationResultTypeDef) -> bool:
+    details = [result.get("PermissionsBoundaryDecisionDetail", {})]
+    for one in result.get("ResourceSpecificResults", []):
+        details.append(one.get("PermissionsBoundaryDecisionDetail", {}))
+    return any(not one.get("AllowedByPermissionsBoundary", True) for one in details)
 
 
 def _policies_of(result: EvaluationResultTypeDef) -> Iterable[str]:

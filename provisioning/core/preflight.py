@@ -81,6 +81,8 @@ class Simulation:
     depends_on: tuple[str, ...] = ()
     """Condition keys that only a real sign-in has: the deny may then not hold."""
     by_organization: bool = False
+    outside_boundary: bool = False
+    """Whether the user's own permissions boundary does not allow it."""
 
 
 @dataclass(frozen=True)
@@ -423,6 +425,12 @@ def _own_denies(spec: GrantSpec, facts: SourceFacts) -> Iterator[Finding]:
     found = facts.own_denies
     if isinstance(found, Unread):
         yield _unknown("own_denies", title, found, spec.source)
+    elif not found.denied and found.outside_boundary:
+        words = f"The permissions boundary of {spec.user_name} does not seem to allow "
+        words += "sts:AssumeRole on the coming role."
+        mend = f"Allow sts:AssumeRole on {_issued_roles(spec)} in that boundary."
+        who = administrator_of(spec.source)
+        yield Finding("own_denies", title, Level.WARN, words, mend, who)
     elif not found.denied:
         words = "AWS's simulation met no explicit deny. It cannot see the other account."
         yield Finding("own_denies", title, Level.OK, words)

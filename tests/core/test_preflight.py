@@ -130,6 +130,12 @@ def test_where_everything_is_as_it_should_be_every_finding_is_good() -> None:
             WARN,
             "unless aws:sourceip is right",
         ),
+        (
+            "own_denies",
+            source(own_denies=Simulation(denied=False, outside_boundary=True)),
+            WARN,
+            "permissions boundary of userA does not seem to allow",
+        ),
         ("own_denies", source(own_denies=REFUSED), UNKNOWN, "was refused"),
         ("group_quota", source(quotas=quotas(Groups=295)), OK, "5 are left"),
         ("group_quota", source(quotas=quotas(Groups=296)), WARN, "4 are left"),

@@ -334,6 +334,18 @@ def test_a_deny_that_depends_on_the_sign_in_is_a_warning(asked: AccessRequest, a
     assert "unless aws:sourceip is right" in found["sentence"]
 
 
+def test_a_boundary_of_the_persons_own_that_shuts_them_in_is_a_warning(
+    asked: AccessRequest, aws: Aws
+) -> None:
+    read_only = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    aws.admin(SOURCE).put_user_permissions_boundary(UserName="userA", PermissionsBoundary=read_only)
+
+    found = look(asked)["own_denies"]
+
+    assert found["level"] == "warn"
+    assert "The permissions boundary of userA" in found["sentence"]
+
+
 def test_a_deny_of_other_roles_is_no_obstacle(asked: AccessRequest, aws: Aws) -> None:
     deny(aws, Resource=f"arn:aws:iam::{TARGET}:role/admin/*")
 
