@@ -159,6 +159,22 @@ def _stage_objection(request: AccessRequest, now: datetime) -> str | None:
     return "This request has lapsed: nobody decided in time." if request.lapses_at <= now else None
 
 
+def can_look_again(person: User, request: AccessRequest) -> Answer:
+    """May this person have a worker try the plan again? Who asked, who decides, any admin."""
+    concerns_them = (
+        person.pk == request.requester_id
+        or person.is_portal_admin
+        or Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    )
+    return _answer(
+        *_basics(person),
+        None if concerns_them else "Only the requester, an approver of the offer or an admin can.",
+        None
+        if request.state == RequestState.PENDING
+        else f"This request is {request.state} already.",
+    )
+
+
 def can_cancel(person: User, request: AccessRequest) -> Answer:
     """May this person withdraw this request?"""
     return _answer(

@@ -193,12 +193,28 @@ def _role_findings(account: AwsAccount, role: inspect.InstalledRole) -> Iterator
         role.trust,
     )
     yield _judged("trust", TRUST, (*trust.missing, *trust.extra))
-    used = onboarding.provisioner_policy(
-        partition=account.partition, account_id=account.account_id, sides=sides_in_use(account)
-    )
     most = onboarding.provisioner_policy(partition=account.partition, account_id=account.account_id)
-    yield _judged("needed", NEEDED, onboarding.review_permissions(used, role.policies).missing)
+    yield _needed_finding(account, role)
     yield _judged("no_more", NO_MORE, onboarding.review_permissions(most, role.policies).extra)
+
+
+def _needed_finding(account: AwsAccount, role: inspect.InstalledRole) -> Finding:
+    """What the work needs decides; what only pre-flight reads is mentioned where it is missing."""
+
+    def missing(*, optional: bool) -> tuple[str, ...]:
+        policy = onboarding.provisioner_policy(
+            partition=account.partition,
+            account_id=account.account_id,
+            sides=sides_in_use(account),
+            optional=optional,
+        )
+        return onboarding.review_permissions(policy, role.policies).missing
+
+    if objections := missing(optional=False):
+        return _judged("needed", NEEDED, objections)
+    ahead = missing(optional=True)
+    detail = "\n".join(("Without these, pre-flight says less before an approval:", *ahead))
+    return Finding("needed", NEEDED, ok=True, detail=detail if ahead else "")
 
 
 def sides_in_use(account: AwsAccount) -> frozenset[Side]:

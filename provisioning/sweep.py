@@ -98,8 +98,9 @@ def due(now: datetime) -> Iterator[Job]:
     for identity in identities.filter(next_check_at__lte=now)[:BATCH]:
         key = f"identity:{identity.pk}:{identity.next_check_at}"
         yield Job(key, tasks.verify_identity, onboard.verify_identity, identity.pk)
-    for request in AccessRequest.objects.waiting().filter(previewed_at__isnull=True)[:BATCH]:
-        yield Job(f"preview:{request.pk}", tasks.preview_request, preview.preview, request.pk)
+    for request in AccessRequest.objects.to_look_at(now)[:BATCH]:
+        key = f"preview:{request.pk}:{request.next_look_at}"
+        yield Job(key, tasks.preview_request, preview.preview, request.pk)
 
 
 def _unclaimed(now: datetime) -> Q:

@@ -26,6 +26,7 @@ urlpatterns = [
     path("approvals/", requests.approvals, name="approvals"),
     path("requests/<code:code>/", requests.request_page, name="request"),
     path("requests/<code:code>/decide/", requests.decide, name="decide"),
+    path("requests/<code:code>/look-again/", requests.look_again, name="look-again"),
     path("requests/<code:code>/cancel/", requests.cancel, name="cancel"),
     path("requests/<code:code>/revoke/", requests.revoke, name="revoke"),
     path("requests/<code:code>/extend/", requests.extend, name="extend"),

@@ -13,8 +13,9 @@ Who calls is told by the access key alone; signatures are not checked. Three kin
 Beside AWS's own calls there are, for the process that started the server:
 
 - GET /moto-api/ answers once the server is ready;
-- POST /sandbox-api/reset empties it, POST /sandbox-api/clock?offset=SECONDS puts its clock ahead.
-  Both want the header `X-Sandbox-Control: yes`, which no web page can send here.
+- POST /sandbox-api/reset empties it, POST /sandbox-api/clock?offset=SECONDS puts its clock ahead,
+  POST /sandbox-api/quota?account=ID&name=RolesQuota&value=N gives an account another quota until
+  the next start. All want the header `X-Sandbox-Control: yes`, which no web page can send here.
 
 It listens on 127.0.0.1 only. It shows the product; it is no evidence of security.
 """
@@ -57,11 +58,12 @@ from sandbox.iam_answers import Response as IamAnswers
 from sandbox.iam_requests import WITH_OWN_USER, iam_checks
 from sandbox.iam_rules import TRUST_PARAMETER, Call, bind_trust, check_rules
 from sandbox.iam_shapes import check_shapes, has_operation
+from sandbox.iam_store import backend_of
 from sandbox.sts import Caller, Sessions, assume_role, assume_role_result, caller_identity, identify
 
 LARGEST_BODY = 1_000_000
 SAVE_DELAY = 0.2
-READING = ("Get", "List", "Generate")
+READING = ("Get", "List", "Generate", "Simulate")
 CREDENTIAL = re.compile(r"Credential=([^/\s]+)/\d{8}/([\w-]+)/([\w-]+)/aws4_request")
 IAM_HOME = {
     "aws": "us-east-1",
@@ -122,11 +124,13 @@ class SandboxAws:
 
     def _control(self, environ: Environ, what: str) -> Answer:
         allowed = environ["REQUEST_METHOD"] == "POST" and environ.get("HTTP_X_SANDBOX_CONTROL")
-        if not allowed or what not in ("reset", "clock"):
-            return _json({"error": "POST reset or clock, with X-Sandbox-Control: yes"}, 403)
+        if not allowed or what not in ("reset", "clock", "quota"):
+            return _json({"error": "POST reset, clock or quota, with X-Sandbox-Control: yes"}, 403)
+        query = parse_qs(environ.get("QUERY_STRING", ""))
         with self.lock:
-            if what == "clock":
-                query = parse_qs(environ.get("QUERY_STRING", ""))
+            if what == "quota":
+                _set_quota(query)
+            elif what == "clock":
                 self._offset = timedelta(seconds=float(query.get("offset", ["0"])[0]))
             else:
                 iam_state.clear(self.sessions)
@@ -207,6 +211,12 @@ class SandboxAws:
         }
         parts, status, _ = run_wsgi_app(self._moto, asked)
         return Answer(int(status.split()[0]), b"".join(parts))
+
+
+def _set_quota(query: Mapping[str, list[str]]) -> None:
+    """Give one account another quota, by its name in GetAccountSummary."""
+    account = backend_of(query["account"][0], query.get("partition", ["aws"])[0])
+    account.quotas[query["name"][0]] = int(query["value"][0])
 
 
 def _signature(environ: Environ) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -166,6 +166,28 @@ def _new_key(iam: "IAMClient", name: str) -> Credentials:
     with calling("iam:CreateAccessKey"):
         key = iam.create_access_key(UserName=name)["AccessKey"]
     return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def add_mfa_devices() -> None:
+    """Give every IAM user of the world the MFA device with which the sandbox signs them in.
+
+    Only the seeded sandbox has them: a user with a device cannot be deleted as they are [8.3].
+    """
+    for user in iam_users():
+        iam = administrator(user.account_id)
+        with calling("iam:ListMFADevices"):
+            known = iam.list_mfa_devices(UserName=user.user_name)["MFADevices"]
+        if known:
+            continue
+        make = partial(iam.create_virtual_mfa_device, VirtualMFADeviceName=user.user_name)
+        _ensure("iam:CreateVirtualMFADevice", make)
+        with calling("iam:EnableMFADevice"):
+            iam.enable_mfa_device(
+                UserName=user.user_name,
+                SerialNumber=user.mfa_serial,
+                AuthenticationCode1="123456",
+                AuthenticationCode2="654321",
+            )
 
 
 def unique_id(account_id: str, user_name: str) -> str:

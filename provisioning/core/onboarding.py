@@ -47,6 +47,10 @@ EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", re.ASCII)
 
 BOUNDARY_KEY: Final = "iam:PermissionsBoundary"
 
+PREFLIGHT_SID: Final = "LookAhead"
+"""The statement that pre-flight alone uses: whether a person has MFA, and whether a policy of
+their own account denies the switch. Without it these two findings are unknown, nothing else."""
+
 
 def provisioner_role_arn(partition: str, account_id: str) -> str:
     """ARN of the provisioner role."""
@@ -99,19 +103,26 @@ def provisioner_trust_policy(*, portal_principal: str, external_id: str) -> Docu
 
 
 def provisioner_policy(
-    *, partition: str, account_id: str, sides: frozenset[Side] = BOTH_SIDES
+    *,
+    partition: str,
+    account_id: str,
+    sides: frozenset[Side] = BOTH_SIDES,
+    optional: bool = True,
 ) -> Document:
     """What the provisioner role may do, for an account that is a source, a target, or both.
 
-    Raises ValueError if `sides` is empty.
+    Without `optional` it is what Sallyport cannot do without: an account that installed a template
+    before pre-flight could read more goes on to work. Raises ValueError if `sides` is empty.
     """
     if not sides:
         raise ValueError("an account is a source, a target, or both")
-    statements = _provisioner_statements(_Arns(partition, account_id))
-    return {
-        "Version": VERSION,
-        "Statement": [one for side, one in statements if side is None or side in sides],
-    }
+    chosen = [
+        one
+        for side, one in _provisioner_statements(_Arns(partition, account_id))
+        if side is None or side in sides
+    ]
+    needed = [one for one in chosen if optional or one["Sid"] != PREFLIGHT_SID]
+    return {"Version": VERSION, "Statement": needed}
 
 
 @dataclass(frozen=True)
@@ -223,6 +234,7 @@ def _target_statements(arns: _Arns) -> Iterator[Document]:
 
 def _source_statements(arns: _Arns) -> Iterator[Document]:
     yield _allow("FindPeople", arns.users, "iam:ListGroupsForUser")
+    yield _allow(PREFLIGHT_SID, arns.users, "iam:ListMFADevices", "iam:SimulatePrincipalPolicy")
     yield _allow(
         "ManageSwitchGroups",
         arns.groups,

@@ -203,6 +203,8 @@ READS = [
     ("iam:GetPolicyVersion", BOUNDARY, TARGET),
     ("iam:GetUser", arn("user/staff/alice"), SOURCE),
     ("iam:ListGroupsForUser", arn("user/alice"), SOURCE),
+    ("iam:ListMFADevices", arn("user/alice"), SOURCE),
+    ("iam:SimulatePrincipalPolicy", arn("user/alice"), SOURCE),
     ("iam:GetGroup", SWITCH_GROUP, SOURCE),
     ("iam:GetGroupPolicy", SWITCH_GROUP, SOURCE),
     ("iam:ListGroupPolicies", SWITCH_GROUP, SOURCE),
