@@ -285,7 +285,7 @@ def _role_amounts(spec: GrantSpec) -> Iterator[_Amount]:
     yield _Amount(
         "policy_count",
         "The role can carry the profile's managed policies",
-        f"The profile has {len(spec.managed_policies)} managed policies",
+        f"The profile has {_number_of(len(spec.managed_policies), 'managed polic', 'y', 'ies')}",
         len(spec.managed_policies),
         POLICIES_PER_ROLE,
         "Take policies off the profile, or ask AWS to raise the quota of managed policies per "
@@ -313,14 +313,17 @@ def _role_amounts(spec: GrantSpec) -> Iterator[_Amount]:
     )
 
 
+def _number_of(number: int, stem: str, one: str, more: str) -> str:
+    return f"{number} {stem}{one if number == 1 else more}"
+
+
 def _group_amount(spec: GrantSpec) -> _Amount:
     policy = plan.desired_group(spec.group).policy
-    count = len(spec.group_targets)
+    targets = _number_of(len(spec.group_targets), "account", "", "s")
     return _Amount(
         "group_size",
         "The switch group's policy has room for its targets",
-        f"{spec.switch_group} leads to {count} account{'s' * (count != 1)} in "
-        f"{size(policy):,} characters",
+        f"{spec.switch_group} leads to {targets} in {size(policy):,} characters",
         size(policy),
         GROUP_INLINE_SIZE,
         "Give some of the pairs that share this switch group a group of their own.",

@@ -171,7 +171,7 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
             f"quota?account={TARGET}&name=AttachedPoliciesPerRoleQuota&value=0"
         ),
         "policy_count",
-        "1 managed policies; AWS takes 0.",
+        "1 managed policy; AWS takes 0.",
     ),
     "a trust policy may be short only": (
         lambda aws, _: aws.control(
@@ -721,6 +721,18 @@ def test_a_page_that_is_open_gets_new_findings_once_and_keeps_what_was_typed(
     assert 'id="verdict"' in new
     assert "disabled" not in new[new.index('value="approved"') :].partition(">")[0]
     assert 'name="reason"' not in new
+
+
+def test_once_decided_an_open_page_loses_the_findings(
+    offer: Offer, alice: User, client_for: ClientFor
+) -> None:
+    over = AccessRequestFactory.create(offer=offer, requester=alice, state="cancelled")
+    client, url = client_for(alice), over.get_absolute_url()
+
+    polled = client.get(url, {"seen": "0-0-1"}, headers={"HX-Request": "true"})
+
+    assert '<div id="preflight" hx-swap-oob="delete"></div>' in polled.content.decode()
+    assert "Can it be set up?" not in client.get(url).content.decode()
 
 
 # --- What needs no AWS -----------------------------------------------------------------------
