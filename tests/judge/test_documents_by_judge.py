@@ -14,7 +14,7 @@ from django.conf import settings
 from accounts.models import AwsAccount, Offer, User
 from provisioning import converge, services
 from provisioning.aws.errors import AwsError
-from provisioning.core import documents
+from provisioning.core import documents, retirement
 from provisioning.models import Grant
 from sandbox import world
 from tests.aws_world import Approved, Aws
@@ -722,6 +722,26 @@ def test_a_session_in_the_source_changes_this_pairs_group_and_no_other(
     assert not may("iam:ListGroupsForUser", iam_arn(SOURCE, "user/userC"))
     assert not may("iam:AttachGroupPolicy", group)
     assert not may("iam:DeleteGroup", group)
+
+
+def test_a_session_that_removes_a_group_gives_nothing_and_touches_no_other(
+    standing: Standing,
+) -> None:
+    group = iam_arn(SOURCE, f"group/sallyport/switch-to-{TARGET}")
+    other = iam_arn(SOURCE, "group/sallyport/switch-to-333333333333")
+    narrowed = retirement.session_policy(group)
+    who = provisioner(standing.state, SOURCE).arn
+
+    def may(call: str, resource: str) -> bool:
+        return may_do(
+            standing.state, who, call, resource, at=standing.starts_at, session_policy=narrowed
+        ).allowed
+
+    for call in ("iam:DeleteGroup", "iam:DeleteGroupPolicy", "iam:DetachGroupPolicy"):
+        assert may(call, group), call
+        assert not may(call, other), call
+    for call in ("iam:PutGroupPolicy", "iam:AddUserToGroup", "iam:RemoveUserFromGroup"):
+        assert not may(call, group), call
 
 
 # --- The judge and the server that stands for AWS ----------------------------------------------
