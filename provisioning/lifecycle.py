@@ -166,7 +166,7 @@ def _extend_grant(decision: Decision) -> Grant:
         attempts=0,
     )
     if changed != 1:
-        raise StaleState("The access has ended or was revoked meanwhile, so it is not extended.")
+        raise StaleState("The access is not active any more, so it cannot be extended.")
     append(
         kind="grant:extended",
         actor=decision.approver.username,

@@ -101,7 +101,8 @@ def extend(request: HttpRequest, code: str) -> HttpResponse:
     grant = get_object_or_404(Grant.objects.held_by(person).with_parties(), code=code)
     answer = authz.can_extend(person, grant, now)
     if request.method == "GET" and not answer.allowed:
-        return _refused_extension(request, code, services.Refused(answer))
+        # It is their own access, so what speaks against it is how things stand: 409.
+        return _conflict(request, code, " ".join(answer.reasons))
     longest = authz.longest_extension(grant, now)
     form = ExtendForm(grant.ends_at, longest, posted(request))
     # Whoever may not is refused by the service, which records it, whatever the form says.
@@ -116,7 +117,7 @@ def extend(request: HttpRequest, code: str) -> HttpResponse:
         except ValidationError as error:
             form.add_error(None, error)
         except services.Refused as refused:
-            return _refused_extension(request, code, refused)
+            return _conflict(request, code, str(refused))
         else:
             messages.success(request, "Your request for more time is with the approvers.")
             return redirect(made)
@@ -128,11 +129,6 @@ def extend(request: HttpRequest, code: str) -> HttpResponse:
         "latest": grant.ends_at + longest,
     }
     return render(request, "provisioning/extend.html", context, status=422 if form.errors else 200)
-
-
-def _refused_extension(request: HttpRequest, code: str, refused: services.Refused) -> HttpResponse:
-    """409: it is their own access, so what speaks against it is how things stand."""
-    return _conflict(request, code, " ".join(refused.reasons))
 
 
 @require_GET

@@ -14,7 +14,7 @@ from django.conf import settings
 from accounts.models import AwsAccount, Offer, User
 from provisioning import converge, services
 from provisioning.aws.errors import AwsError
-from provisioning.core import documents
+from provisioning.core import documents, retirement
 from provisioning.models import Grant
 from sandbox import world
 from tests.aws_world import Approved, Aws
@@ -774,6 +774,26 @@ def test_a_session_that_tries_a_plan_changes_nothing_and_reads_this_request_alon
     assert opened(others | {"*"}) == anywhere
     assert opened(own) <= set(calls("iam", reading=True))
     assert opened({READ_ONLY_POLICY}) == anywhere | {"iam:GetPolicy"}
+
+
+def test_a_session_that_removes_a_group_gives_nothing_and_touches_no_other(
+    standing: Standing,
+) -> None:
+    group = iam_arn(SOURCE, f"group/sallyport/switch-to-{TARGET}")
+    other = iam_arn(SOURCE, "group/sallyport/switch-to-333333333333")
+    narrowed = retirement.session_policy(group)
+    who = provisioner(standing.state, SOURCE).arn
+
+    def may(call: str, resource: str) -> bool:
+        return may_do(
+            standing.state, who, call, resource, at=standing.starts_at, session_policy=narrowed
+        ).allowed
+
+    for call in ("iam:DeleteGroup", "iam:DeleteGroupPolicy", "iam:DetachGroupPolicy"):
+        assert may(call, group), call
+        assert not may(call, other), call
+    for call in ("iam:PutGroupPolicy", "iam:AddUserToGroup", "iam:RemoveUserFromGroup"):
+        assert not may(call, group), call
 
 
 # --- The judge and the server that stands for AWS ----------------------------------------------
