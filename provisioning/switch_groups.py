@@ -26,7 +26,7 @@ def prepare_pair(pair_id: int) -> None:
     """
     began = database_now()
     pairs = AccountPair.objects.select_related("source", "target")
-    pair = pairs.filter(pk=pair_id, next_check_at__lte=began).first()
+    pair = pairs.filter(pk=pair_id, next_check_at__lte=began, retiring_at=None).first()
     if pair is None or not pacing.has_room(pair.source, CALLS):
         return
     problem = ""
