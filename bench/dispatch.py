@@ -145,21 +145,37 @@ class _Scene:
     # --- P4 ---
 
     def first_call(self, size: Size) -> list[Line]:
-        """From the approver's click to the first call that reaches AWS."""
-        ours: list[float] = []
-        theirs: list[float] = []
+        """From the approver's click to the first call that reaches AWS, and its two halves."""
+        clicks: list[tuple[float, float]] = []
+        bare: list[float] = []
         for _ in range(size.messages):
-            theirs.append(self.bare.message())
-            ours.append(self._until_first_call())
-        what = "approve to the first call to AWS over a bare Celery message, idle worker"
-        return [ratio("P4", what, Pairs(ours, theirs), 3)]
+            bare.append(self.bare.message())
+            clicks.append(self._until_first_call())
+        over = "over a bare Celery message, idle worker"
+        return [
+            ratio(
+                "P4",
+                f"approve to the first call to AWS {over}",
+                Pairs([sum(one) for one in clicks], bare),
+                3,
+            ),
+            ratio(
+                "P4",
+                "… of which the click, until it is answered",
+                Pairs([one[0] for one in clicks], bare),
+                None,
+            ),
+        ]
 
-    def _until_first_call(self) -> float:
+    def _until_first_call(self) -> tuple[float, float]:
+        """Seconds of the click itself, and from its answer to the first call."""
         (request,) = self.world.requests(1)
         self.aws.clear()
         clicked = time.monotonic()
-        self._approve(request)
-        return self.aws.calls()[0].began - clicked
+        grant = self.world.approve(request)
+        answered = time.monotonic()
+        self._settled(grant, "active")
+        return answered - clicked, self.aws.calls()[0].began - answered
 
     # --- P12 ---
 

@@ -50,7 +50,7 @@ class Size:
     """Milliseconds of a call where one latency has to do."""
 
 
-QUICK = Size(pairs=9, batch=32, memory=150, messages=9, ends=60, rate=20, scanned=1000)
+QUICK = Size(pairs=9, batch=32, memory=150, messages=9, ends=60, rate=10, scanned=1000)
 FULL = Size(
     pairs=25, batch=96, memory=1000, messages=25, ends=1000, rate=5, scanned=10_000, tools=True
 )
