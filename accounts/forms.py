@@ -207,9 +207,20 @@ class AccountChangeForm(RegistryForm):
 
     class Meta:
         model = AwsAccount
-        fields: ClassVar = ["name", "provisioner_role_arn", "boundary_arn", "group_policies"]
+        fields: ClassVar = [
+            "name",
+            "provisioner_role_arn",
+            "boundary_arn",
+            "group_policies",
+            "may_create_users",
+        ]
         widgets: ClassVar = {"name": forms.TextInput(attrs=NO_COMPLETION)}
-        help_texts: ClassVar = {"name": "What people call this account. They see it everywhere."}
+        help_texts: ClassVar = {
+            "name": "What people call this account. They see it everywhere.",
+            "may_create_users": "Under /sallyport/ only, and never with more than their own "
+            "password, their own MFA and switching to granted roles: the policies above do "
+            "nothing for them. Its owner installs the set-up files again first.",
+        }
 
     def clean(self) -> dict[str, Any]:
         """Name the role and the boundary by convention where they were left empty."""

@@ -134,6 +134,8 @@ class AwsAccount(FieldConstraints):
     )
     group_policies = models.JSONField(default=list, blank=True)
     """AWS managed policies that this account's switch groups also carry, by name."""
+    may_create_users = models.BooleanField("Sallyport may create IAM users here", default=False)
+    """Needs the account set up for it: the template's CreateUsers."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = AwsAccountQuerySet.as_manager()
@@ -499,6 +501,18 @@ def _people(users: Any, groups: Any) -> models.QuerySet[User]:
     return User.objects.filter(named, is_active=True).distinct().order_by("username")
 
 
+class IamIdentityQuerySet(models.QuerySet["IamIdentity"]):
+    """Reading identities."""
+
+    def usable(self) -> Self:
+        """Those whose IAM user has not been removed, nor is about to be."""
+        return self.filter(remove_asked_at__isnull=True)
+
+    def present(self) -> Self:
+        """Those whose IAM user may still exist."""
+        return self.filter(removed_at__isnull=True)
+
+
 class IamIdentity(FieldConstraints):
     """Which IAM user a person is in a source account.
 
@@ -516,7 +530,16 @@ class IamIdentity(FieldConstraints):
     next_check_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
     """When a worker should look next; null when there is nothing to look for."""
     last_error = models.TextField(blank=True, editable=False)
+    created_by_portal = models.BooleanField(default=False, editable=False)
+    """Whether the IAM user is ours to make, to give passwords to, and to remove. It never changes:
+    what existed before is never touched (I5)."""
+    remove_asked_at = models.DateTimeField(null=True, editable=False)
+    """When an admin asked to remove the IAM user; from then on nothing new is granted to it."""
+    removed_at = models.DateTimeField(null=True, editable=False)
+    """When AWS was seen without the IAM user; the row stays, for the record."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = IamIdentityQuerySet.as_manager()
 
     class Meta:
         ordering = ["account__name", "user_name"]
@@ -526,17 +549,28 @@ class IamIdentity(FieldConstraints):
             models.UniqueConstraint(
                 "account",
                 Lower("user_name"),
+                condition=Q(removed_at__isnull=True),
                 name="identity_iam_user_unique",
                 violation_error_message="Somebody else is this IAM user already.",
             ),
             models.UniqueConstraint(
                 fields=["person", "account"],
+                condition=Q(removed_at__isnull=True),
                 name="identity_person_unique",
                 violation_error_message="This person has an IAM user in this account already.",
             ),
             models.CheckConstraint(
                 condition=Q(verified_at__isnull=True) | (~Q(arn="") & ~Q(unique_id="")),
                 name="identity_verified_has_unique_id",
+            ),
+            models.CheckConstraint(
+                condition=Q(remove_asked_at__isnull=True) | Q(created_by_portal=True),
+                name="identity_removes_only_what_we_created",
+            ),
+            models.CheckConstraint(
+                condition=Q(removed_at__isnull=True)
+                | Q(remove_asked_at__isnull=False, next_check_at__isnull=True),
+                name="identity_removed_was_asked_for",
             ),
         ]
 
@@ -545,9 +579,16 @@ class IamIdentity(FieldConstraints):
 
     @property
     def state(self) -> str:
-        """`failed` when the last look found something wrong, `looking`, or `verified`."""
+        """`removed`, `failed` when the last look found something wrong, `removing`, `making` or
+        `looking` while a worker is at it, or `verified`."""
+        if self.removed_at:
+            return "removed"
         if self.last_error:
             return "failed"
+        if self.remove_asked_at:
+            return "removing"
+        if self.created_by_portal and not self.verified_at:
+            return "making"
         return "verified" if self.verified_at and not self.next_check_at else "looking"
 
     @property

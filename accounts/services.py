@@ -67,6 +67,7 @@ def change_account(*, actor: User | str, account: AwsAccount) -> AwsAccount:
         provisioner_role_arn=account.provisioner_role_arn,
         boundary_arn=account.boundary_arn,
         group_policies=account.group_policies,
+        may_create_users=account.may_create_users,
     )
     account.pairs_from.update(next_check_at=database_now())
     return account
