@@ -252,9 +252,10 @@ def _user_policies_finding(account: AwsAccount, client: "IAMClient") -> Finding:
     objections: list[str] = []
     try:
         for arn, document in wanted.items():
-            found = inspect.managed_policy(client, arn)
+            found = user_policies.judgeable(inspect.managed_policy(client, arn))
             # The owner may make either tighter, as with the boundary of roles.
-            objections += onboarding.review_permissions(document, [found]).extra
+            wanted_here = user_policies.judgeable(document)
+            objections += onboarding.review_permissions(wanted_here, [found]).extra
     except AwsError as error:
         detail = in_words(error)
         return Finding("user_policies", USER_POLICIES, ok=False, detail=detail, mend=UPDATE_STACK)

@@ -6,13 +6,15 @@ and not by us (docs/adr/0020). `SallyportUserBoundary` is the most that a create
 IAMUserChangePassword would not do: its resource has no path, so it does not match users of ours.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 from provisioning.core import naming
-from provisioning.core.documents import VERSION, Document
+from provisioning.core.documents import VERSION, Document, dumps
 
 USER_BOUNDARY_NAME: Final = "SallyportUserBoundary"
+OWN_NAME: Final = "${aws:username}"
 OWN_CREDENTIALS_NAME: Final = "SallyportOwnCredentials"
 
 
@@ -52,8 +54,15 @@ def own_credentials_policy(*, partition: str, account_id: str) -> Document:
     return _document(*_own_credentials(partition, account_id))
 
 
+def judgeable(document: Document) -> Document:
+    """A document with the one variable that ours use written as a name, on both sides of a review:
+    `review_permissions` leaves whatever depends on a variable unjudged."""
+    made: Document = json.loads(dumps(document).replace(OWN_NAME, "=the user's own name="))
+    return made
+
+
 def _own_credentials(partition: str, account_id: str) -> Iterator[Document]:
-    own = user_arn(partition, account_id, "${aws:username}")
+    own = user_arn(partition, account_id, OWN_NAME)
     devices = f"arn:{partition}:iam::{account_id}:mfa/*"
     with_mfa = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     yield _statement(

@@ -1,8 +1,10 @@
 """IAM users that Sallyport creates: made, given a password, and removed, on the AWS server."""
 
+import io
 import json
 import logging
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,18 +12,20 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.models import AwsAccount, IamIdentity, User
+from accounts.models import AwsAccount, IamIdentity, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import created_users, onboard, sealing, sweep, user_services
+from provisioning import converge, created_users, onboard, sealing, services, sweep, user_services
 from provisioning.aws import users
 from provisioning.aws.errors import AwsError, Kind
 from provisioning.models import PasswordRequest
 from provisioning.services import Refused
 from sandbox import world
-from tests.aws_world import Approved, Aws
+from tests.aws_world import Aws, approve
 from tests.conftest import ClientFor
 from tests.factories import UserFactory
+from tests.judge.judge import may_do, may_enter
+from tests.judge.state import read_state
 
 HOME = "111111111111"
 BOUNDARY = f"arn:aws:iam::{HOME}:policy/SallyportUserBoundary"
@@ -64,6 +68,20 @@ def worked(identity: IamIdentity) -> IamIdentity:
     return IamIdentity.objects.select_related("account", "person").get(pk=identity.pk)
 
 
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """All that is logged, at the levels of the settings and INFO for what they leave open."""
+    kept = io.StringIO()
+    handler = logging.StreamHandler(kept)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield kept
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
 def names(aws: Aws) -> set[str]:
     return {one["UserName"] for one in aws.admin(HOME).list_users()["Users"]}
 
@@ -89,7 +107,7 @@ def test_the_connection_check_finds_an_account_that_was_not_set_up_for_it(
     source.may_create_users = True
     source.save()
     failed = {one.key for one in onboard.findings_of(source) if not one.ok}
-    assert failed == {"needed", "user_policies"}
+    assert failed == {"needed", "no_more", "user_policies"}
 
 
 def test_a_user_is_made_under_our_path_with_boundary_tags_and_nothing_but_own_credentials(
@@ -186,11 +204,25 @@ def test_only_admins_ask_for_a_user_and_a_refusal_is_recorded(
     assert AuditEvent.objects.filter(kind="identity:user:create:refused", actor=who).count() == 1
 
 
-def test_a_created_user_gets_access_like_any_other(
-    made: IamIdentity, approved: Approved, aws: Aws, scene: Any
+def test_a_created_user_enters_what_was_granted(
+    made: IamIdentity, offer: Offer, bob: User, aws: Aws
 ) -> None:
-    """A role's trust takes the new user's ARN, so AWS knows the user by it."""
-    assert made.arn == f"arn:aws:iam::{HOME}:user/sallyport/nina"
+    """Its boundary lets it switch; the same call with its switch group alone opens nothing."""
+    offer.eligible_users.add(made.person)
+    asked = services.request_access(
+        requester=made.person, offer=offer, duration=timedelta(minutes=30), reason="First day."
+    )
+    grant = approve(asked, bob)
+    converge.converge(grant.pk)
+    state = read_state({one: aws.admin(one) for one in (HOME, "222222222222")})
+    role = f"arn:aws:iam::222222222222:role/sallyport/{grant.role_name}"
+
+    now = database_now()
+    assert may_enter(state, made.arn, role, at=now, mfa=True).allowed
+    assert not may_enter(state, made.arn, role, at=now, mfa=False).allowed
+    assert not may_enter(state, made.arn, role, at=grant.ends_at, mfa=True).allowed
+    for call in ("iam:CreateAccessKey", "s3:ListAllMyBuckets", "iam:ListUsers"):
+        assert not may_do(state, made.arn, call, "*", at=now).allowed
 
 
 # --- One-time passwords ----------------------------------------------------------------------
@@ -318,11 +350,9 @@ def test_a_request_for_a_password_never_turns_back(made: IamIdentity, dana: User
 
 
 def test_neither_password_nor_key_is_in_log_database_event_or_address(
-    made: IamIdentity, dana: User, client_for: ClientFor, caplog: pytest.LogCaptureFixture
+    made: IamIdentity, dana: User, client_for: ClientFor, logged: io.StringIO
 ) -> None:
-    """The whole way through the pages, with every logger at its loudest."""
-    caplog.set_level(logging.DEBUG)
-    logging.getLogger("botocore").setLevel(logging.INFO)  # As settings have it, and louder.
+    """The whole way through the pages, with every log line kept."""
     client = client_for(dana)
 
     page = client.post(f"/identities/{made.pk}/password/")
@@ -338,7 +368,8 @@ def test_neither_password_nor_key_is_in_log_database_event_or_address(
 
     assert "no-store" in page["Cache-Control"]
     assert "no-store" in shown["Cache-Control"]
-    everything = caplog.text + str(list(PasswordRequest.objects.values()))
+    everything = logged.getvalue() + str(list(PasswordRequest.objects.values()))
+    assert "request_finished" in logged.getvalue()
     everything += json.dumps(list(AuditEvent.objects.values("sentence", "reason", "data")))
     everything += str(dict(client.session)) + page.request["PATH_INFO"]
     assert password not in everything
