@@ -269,6 +269,11 @@ class PairForm(RegistryForm):
         "for switch-to- and the target's id: one group for each target is the tightest. An IAM "
         "user can be in ten groups only, so pairs of one source may share a group.",
     )
+    own_group_anyway = forms.BooleanField(
+        label="Give it a group of its own all the same", required=False
+    )
+    warned = False
+    """Whether the box above has something to answer to."""
 
     class Meta:
         model = AccountPair
@@ -286,6 +291,14 @@ class PairForm(RegistryForm):
         if target and cleaned.get("switch_group") == "":
             cleaned["switch_group"] = default_switch_group(target.account_id)
         return cleaned
+
+    def warn(self, warning: str) -> bool:
+        """Show a warning at the switch group, unless its box is ticked. Whether it was shown."""
+        if not warning or self.cleaned_data.get("own_group_anyway"):
+            return False
+        self.add_error("switch_group", ValidationError(warning, code="many_groups"))
+        self.warned = True
+        return True
 
 
 class VersionForm(RegistryForm):

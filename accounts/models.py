@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
 
-from accounts import inline_policy
+from accounts import inline_policy, switch_groups
 from accounts.aws_names import (
     GROUP_POLICIES,
     STS_REGION,
@@ -218,6 +218,22 @@ class ConnectionCheck(models.Model):
         return bool(self.findings) and all(one["ok"] for one in self.findings)
 
 
+class AccountPairQuerySet(models.QuerySet["AccountPair"]):
+    """Reading pairs."""
+
+    def sharing(self, source: AwsAccount, group: str) -> Self:
+        """The pairs that share a switch group."""
+        return self.filter(source=source, switch_group=group)
+
+    def with_use(self) -> Self:
+        """Add how many targets each pair's switch group has, as `group_size`."""
+        alike = AccountPair.objects.filter(
+            source=OuterRef("source"), switch_group=OuterRef("switch_group")
+        )
+        counted = alike.order_by().values("source").annotate(count=Count("pk")).values("count")
+        return self.annotate(group_size=models.Subquery(counted))
+
+
 class AccountPair(FieldConstraints):
     """Source and target: people whose IAM users live in the one may be let into the other."""
 
@@ -232,6 +248,8 @@ class AccountPair(FieldConstraints):
     """When a worker should make it so: at once after an admin's change, null afterwards."""
     last_error = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = AccountPairQuerySet.as_manager()
 
     class Meta:
         ordering = ["source__name", "target__name"]
@@ -272,6 +290,13 @@ class AccountPair(FieldConstraints):
         if self.last_error:
             return "failed"
         return "ready" if self.prepared_at and self.next_check_at is None else "making"
+
+    @property
+    def group_percent(self) -> int:
+        """How full the switch group's policy is, where it is worth a word, else 0."""
+        targets = getattr(self, "group_size", None) or len(self.group_targets())
+        percent = switch_groups.percent_used(self.source.partition, targets)
+        return percent if percent >= switch_groups.WATCHED_FROM else 0
 
     def group_targets(self) -> list[str]:
         """Account ids of all pairs that share this pair's switch group, sorted."""

@@ -161,7 +161,7 @@ def account_edit(request: HttpRequest, account_id: str) -> HttpResponse:
 @registry_readable
 def pairs(request: HttpRequest) -> HttpResponse:
     """All account pairs."""
-    rows = AccountPair.objects.select_related("source", "target")
+    rows = AccountPair.objects.with_use().select_related("source", "target")
     rows = rows.annotate(offer_count=Count("offers")).order_by("source__name", "target__name")
     return _page(request, "pairs.html", page_obj=_paged(request, rows))
 
@@ -172,7 +172,8 @@ def pair_new(request: HttpRequest) -> HttpResponse:
     """Join two accounts into a pair."""
     form = PairForm(_posted(request))
     actor = person_of(request)
-    if form.saved(lambda: services.register_pair(actor=actor, pair=form.instance)):
+    warned = form.is_valid() and form.warn(services.warning_of_many_groups(form.instance))
+    if not warned and form.saved(lambda: services.register_pair(actor=actor, pair=form.instance)):
         messages.success(request, f"The pair {form.instance} is registered. Offer a profile on it.")
         return redirect("accounts:pairs")
     possible = AwsAccount.objects.count() > 1

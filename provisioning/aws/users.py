@@ -49,16 +49,20 @@ def _gone_is_fine() -> Iterator[None]:
 
 def find(iam: IAMClient, name: str) -> FoundUser | None:
     """The user of a name, or None. Raises AwsError."""
-    with _gone_is_fine(), calling("iam:GetUser"):
-        user = iam.get_user(UserName=name)["User"]
-        return FoundUser(
-            path=user["Path"],
-            arn=user["Arn"],
-            unique_id=user["UserId"],
-            boundary_arn=user.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
-            tags={tag["Key"]: tag["Value"] for tag in user.get("Tags", [])},
-        )
-    return None
+    try:
+        with calling("iam:GetUser"):
+            user = iam.get_user(UserName=name)["User"]
+    except AwsError as error:
+        if error.kind is not Kind.GONE:
+            raise
+        return None
+    return FoundUser(
+        path=user["Path"],
+        arn=user["Arn"],
+        unique_id=user["UserId"],
+        boundary_arn=user.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+        tags={tag["Key"]: tag["Value"] for tag in user.get("Tags", [])},
+    )
 
 
 def create(iam: IAMClient, user: NewUser) -> None:
@@ -80,10 +84,14 @@ def attach(iam: IAMClient, name: str, policy_arn: str) -> None:
 
 def shortest_password(iam: IAMClient) -> int:
     """The length that the account's password policy demands. Raises AwsError."""
-    with _gone_is_fine(), calling("iam:GetAccountPasswordPolicy"):
-        policy = iam.get_account_password_policy()["PasswordPolicy"]
-        return int(policy.get("MinimumPasswordLength", PASSWORD_MINIMUM))
-    return PASSWORD_MINIMUM
+    try:
+        with calling("iam:GetAccountPasswordPolicy"):
+            policy = iam.get_account_password_policy()["PasswordPolicy"]
+    except AwsError as error:
+        if error.kind is not Kind.GONE:
+            raise
+        return PASSWORD_MINIMUM
+    return int(policy.get("MinimumPasswordLength", PASSWORD_MINIMUM))
 
 
 def set_password(iam: IAMClient, name: str, password: str) -> None:

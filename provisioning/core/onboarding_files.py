@@ -207,12 +207,12 @@ def commands(made: Installation) -> str:
         "assume-role-policy-document": pretty(made.trust),
     }
     chain.append(_command("iam create-role", made, role, " \\\n  "))
-    policy = {
+    permissions = {
         "role-name": onboarding.PROVISIONER_ROLE_NAME,
         "policy-name": onboarding.PROVISIONER_POLICY_NAME,
         "policy-document": pretty(made.permissions),
     }
-    chain.append(_command("iam put-role-policy", made, policy, " \\\n  "))
+    chain.append(_command("iam put-role-policy", made, permissions, " \\\n  "))
     return " &&\n".join(chain) + "\n"
 
 

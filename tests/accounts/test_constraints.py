@@ -28,6 +28,7 @@ from accounts.models import (
 )
 from tests.accounts.helpers import told
 from tests.conftest import ClientFor
+from audit.clock import database_now
 from tests.factories import (
     AccessProfileFactory,
     AccountPairFactory,
@@ -94,6 +95,10 @@ WRITES: dict[str, Callable[[], object]] = {
     ),
     "identity_iam_user_unique": _same_iam_user,
     "identity_person_unique": _same_person,
+    "identity_removed_was_asked_for": lambda: IamIdentityFactory.create(removed_at=database_now()),
+    "identity_removes_only_what_we_created": lambda: IamIdentityFactory.create(
+        remove_asked_at=database_now()
+    ),
     "identity_verified_has_unique_id": lambda: IamIdentityFactory.create(unique_id=""),
     "offer_duration_within_bounds": lambda: OfferFactory.create(max_duration=timedelta(minutes=4)),
     "offer_is_unique": _same_offer,
