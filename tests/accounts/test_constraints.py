@@ -26,9 +26,9 @@ from accounts.models import (
     ProfileVersion,
     User,
 )
+from audit.clock import database_now
 from tests.accounts.helpers import told
 from tests.conftest import ClientFor
-from audit.clock import database_now
 from tests.factories import (
     AccessProfileFactory,
     AccountPairFactory,
