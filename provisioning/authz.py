@@ -49,7 +49,7 @@ def _basics(person: User) -> tuple[str | None, ...]:
 
 def identity_for(person: User, offer: Offer) -> IamIdentity | None:
     """Which IAM user a person is in the source account of an offer."""
-    return IamIdentity.objects.filter(person=person, account=offer.pair.source).first()
+    return IamIdentity.objects.usable().filter(person=person, account=offer.pair.source).first()
 
 
 def can_request(person: User, offer: Offer) -> Answer:
@@ -61,7 +61,7 @@ def can_request(person: User, offer: Offer) -> Answer:
 
 def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
     """The same for offers open to this person, with the same number of queries for any number."""
-    identities = {one.account_id: one for one in IamIdentity.objects.filter(person=person)}
+    identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
     decided = set(offers.with_other_approvers(person).values_list("pk", flat=True))
     return [
         (

@@ -6,7 +6,7 @@ from django.urls.converters import StringConverter
 from accounts import converters as converters
 from provisioning.core.naming import CODE_ALPHABET, CODE_LENGTH
 from provisioning.core.onboarding_files import TEMPLATE_NAME, TERRAFORM_NAME
-from provisioning.views import access, accounts, oversight, requests, retire
+from provisioning.views import access, accounts, created_users, oversight, requests, retire
 
 
 class CodeConverter(StringConverter):
@@ -36,6 +36,10 @@ urlpatterns = [
     path("pairs/<int:pk>/retire/", retire.pair, name="retire-pair"),
     path("offers/<int:pk>/retire/", retire.offer, name="retire-offer"),
     path("people/<int:pk>/retire/", retire.person, name="retire-person"),
+    path("identities/create-user/", created_users.create_user, name="user-new"),
+    path("identities/<int:pk>/remove-user/", created_users.remove_user, name="user-remove"),
+    path("identities/<int:pk>/password/", created_users.password, name="password"),
+    path("passwords/<int:pk>/show/", created_users.password_show, name="password-show"),
     path("grants/", oversight.grants, name="grants"),
     path("audit/", oversight.audit_log, name="audit"),
     path("accounts/<account_id:account_id>/check/", accounts.check_connection, name="check"),

@@ -27,8 +27,8 @@ from accounts.aws_names import STS_REGION
 from accounts.models import AwsAccount
 from provisioning.aws.clients import Credentials, lend
 from provisioning.aws.errors import AwsError, Kind, calling
-from provisioning.core import onboarding
-from provisioning.core.documents import dumps
+from provisioning.core import onboarding, user_policies
+from provisioning.core.documents import Document, dumps
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -246,7 +246,14 @@ def install(account: AwsAccount) -> None:
     """
     _allow_portal()
     iam = administrator(account.account_id, account.region)
-    _put_boundary(iam, account)
+    names = {"partition": account.partition, "account_id": account.account_id}
+    _put_policy(iam, account, onboarding.BOUNDARY_POLICY_NAME, onboarding.boundary_policy(**names))
+    if account.may_create_users:
+        for name, document in (
+            (user_policies.USER_BOUNDARY_NAME, user_policies.user_boundary_policy(**names)),
+            (user_policies.OWN_CREDENTIALS_NAME, user_policies.own_credentials_policy(**names)),
+        ):
+            _put_policy(iam, account, name, document)
     _put_provisioner(iam, account)
 
 
@@ -270,7 +277,9 @@ def _put_provisioner(iam: "IAMClient", account: AwsAccount) -> None:
         )
     )
     permissions = onboarding.provisioner_policy(
-        partition=account.partition, account_id=account.account_id
+        partition=account.partition,
+        account_id=account.account_id,
+        users=account.may_create_users,
     )
     role = onboarding.PROVISIONER_ROLE_NAME
     if not _ensure(
@@ -287,17 +296,13 @@ def _put_provisioner(iam: "IAMClient", account: AwsAccount) -> None:
         )
 
 
-def _put_boundary(iam: "IAMClient", account: AwsAccount) -> None:
-    name = onboarding.BOUNDARY_POLICY_NAME
-    document = onboarding.boundary_policy(
-        partition=account.partition, account_id=account.account_id
-    )
+def _put_policy(iam: "IAMClient", account: AwsAccount, name: str, document: Document) -> None:
     if _ensure(
         "iam:CreatePolicy",
         lambda: iam.create_policy(PolicyName=name, PolicyDocument=dumps(document)),
     ):
         return
-    arn = onboarding.boundary_arn(account.partition, account.account_id)
+    arn = f"arn:{account.partition}:iam::{account.account_id}:policy/{name}"
     with calling("iam:ListPolicyVersions"):
         versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
     old = [one["VersionId"] for one in versions if not one["IsDefaultVersion"]]
