@@ -77,3 +77,13 @@ def enforce(*rules: Rule) -> RunPython:
                 editor.execute(statement)
 
     return RunPython(forwards, backwards)
+
+
+def lift(*rules: Rule) -> RunPython:
+    """A migration operation that takes rules away, and puts them in force again in reverse.
+
+    For a table that SQLite makes anew: its triggers go with it, and those that read it get in the
+    way. Put what stays back in force after it.
+    """
+    operation = enforce(*rules)
+    return RunPython(operation.reverse_code, operation.code)

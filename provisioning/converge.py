@@ -14,7 +14,7 @@ import structlog
 
 from accounts.models import Offer
 from audit.clock import database_now
-from provisioning import lifecycle
+from provisioning import approvals, lifecycle
 from provisioning.aws import iam
 from provisioning.aws.errors import AwsError, Kind
 from provisioning.aws.sessions import AccountSession
@@ -86,11 +86,10 @@ def _refuse_changed(grant: Grant) -> None:
             "The account, the pair or the IAM user was changed after the decision, so the plan is "
             "no longer the one that was approved. Nothing was made; please ask again."
         )
-    decision = grant.request.decision
-    if not decision.approver.is_active or not grant.request.requester.is_active:
+    if not grant.request.requester.is_active:
         raise RightsLost("The requester or the approver has been switched off since the decision.")
-    if not grant.request.offer.approvers().filter(pk=decision.approver_id).exists():
-        raise RightsLost("The approver no longer is an approver of this offer.")
+    if lost := approvals.lost_since(grant):
+        raise RightsLost(lost)
     if not Offer.objects.naming(grant.request.requester).filter(pk=grant.request.offer_id).exists():
         raise RightsLost("The offer no longer names the requester as one who may ask.")
 

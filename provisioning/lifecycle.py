@@ -13,6 +13,7 @@ from django.db.models import F, Q
 
 from accounts.models import AccountPair
 from audit.models import append
+from provisioning import approvals
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Decision, Grant
 
@@ -46,6 +47,7 @@ def open_request(request: AccessRequest, *, actor: str) -> AccessRequest:
             "offer": offer.pk,
             "profile_version": request.profile_version_id,
             "minutes": int(request.duration.total_seconds() // 60),
+            "approvals_needed": request.approvals_needed,
             "iam_user": request.identity.user_name,
         },
     )
@@ -72,19 +74,60 @@ def move_request(
 
 @transaction.atomic
 def decide(decision: Decision) -> Grant | None:
-    """Store a decision, move its request, and start the grant if it was approved."""
-    request = decision.request
-    person = decision.approver
+    """Store a decision. The first rejection, or the last approval that was missing, moves the
+    request; enough approvals of one plan start the grant. Raises StaleState."""
+    request, person = decision.request, decision.approver
+    hold_request(request)
+    _store_once(decision)
     state = RequestState(decision.verdict)
+    if state is RequestState.APPROVED and not approvals.are_enough(request, decision.fingerprint):
+        _note_approval(decision)
+        return None
     move_request(
         request,
         state,
         actor=person.username,
-        sentence=f"{person.label} {state} the request.",
+        sentence=f"{person.label} {state} the request{_which(decision)}.",
         reason=decision.reason,
     )
-    decision.save(force_insert=True)
     return _start_grant(decision) if state is RequestState.APPROVED else None
+
+
+def hold_request(request: AccessRequest) -> None:
+    """Lock a request that waits, until the transaction ends. Raises StaleState.
+
+    Of two approvers in the same moment the second then sees the approval of the first.
+    """
+    held = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
+    if held.update(state=RequestState.PENDING) != 1:
+        raise StaleState("This request has been decided or withdrawn meanwhile.")
+
+
+def _store_once(decision: Decision) -> None:
+    said = Decision.objects.filter(
+        request=decision.request, approver=decision.approver, fingerprint=decision.fingerprint
+    )
+    if said.exists():
+        raise StaleState("You have decided on this plan already.")
+    decision.save(force_insert=True)
+
+
+def _which(decision: Decision) -> str:
+    """` (1 of 2 approvals)`, where more than one is needed."""
+    tally = approvals.tally(decision.request, decision.fingerprint)
+    plural = decision.verdict == Decision.Verdict.APPROVED and tally.needed > 1
+    return f" ({tally.words})" if plural else ""
+
+
+def _note_approval(decision: Decision) -> None:
+    append(
+        kind="request:approval",
+        actor=decision.approver.username,
+        subject=decision.request.subject,
+        sentence=f"{decision.approver.label} approved the request{_which(decision)}.",
+        reason=decision.reason,
+        data={"fingerprint": decision.fingerprint},
+    )
 
 
 def _start_grant(decision: Decision) -> Grant:

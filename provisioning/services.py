@@ -82,6 +82,7 @@ def request_access(
         profile_version=offer.profile.current,
         duration=duration,
         reason=reason,
+        approvals_needed=offer.approvals_needed,
         lapses_at=database_now() + PENDING_LIFETIME,
     )
     request.full_clean()
