@@ -1,4 +1,4 @@
-"""Permissions while they are typed: what the editor shows beside its field, before anything is kept."""
+"""Permissions while they are typed: what the editor shows beside its field. Nothing is kept."""
 
 import json
 from collections.abc import Sequence

@@ -20,6 +20,15 @@ def needed(request: AccessRequest) -> int:
     and so is what the permissions amount to, because more may be known of them since.
     """
     offered = Offer.objects.values_list("approval_class", flat=True).get(pk=request.offer_id)
+    return _needed(request, offered)
+
+
+def needed_as_loaded(request: AccessRequest) -> int:
+    """The same for a page, by the offer as it was read with the request."""
+    return _needed(request, request.offer.approval_class)
+
+
+def _needed(request: AccessRequest, offered: str) -> int:
     by_risk = ApprovalClass.demanded_by(request.profile_version.report)
     return max(request.approvals_needed, ApprovalClass(offered).approvers, by_risk.approvers)
 

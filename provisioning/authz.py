@@ -46,11 +46,13 @@ def identity_for(person: User, offer: Offer) -> IamIdentity | None:
     return IamIdentity.objects.filter(person=person, account=offer.pair.source).first()
 
 
-def can_request(person: User, offer: Offer) -> Answer:
-    """May this person ask for this offer?"""
+def can_request(person: User, offer: Offer, *, needed: int | None = None) -> Answer:
+    """May this person ask for this offer? `needed` is how many approvals a request that exists
+    already needs; without it, how many a new one would."""
     eligible = Offer.objects.open_to(person).filter(pk=offer.pk).exists()
     others = offer.approvers().exclude(pk=person.pk).count()
-    return _request_answer(person, offer, eligible, others, identity_for(person, offer))
+    needed = needed or offer.approvals_needed
+    return _request_answer(person, offer, eligible, others, needed, identity_for(person, offer))
 
 
 def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
@@ -61,7 +63,12 @@ def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, A
         (
             offer,
             _request_answer(
-                person, offer, True, others[offer.pk], identities.get(offer.pair.source_id)
+                person,
+                offer,
+                True,
+                others[offer.pk],
+                offer.approvals_needed,
+                identities.get(offer.pair.source_id),
             ),
         )
         for offer in offers.prefetch_related("profile__versions")
@@ -69,7 +76,12 @@ def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, A
 
 
 def _request_answer(
-    person: User, offer: Offer, eligible: bool, others: int, identity: IamIdentity | None
+    person: User,
+    offer: Offer,
+    eligible: bool,
+    others: int,
+    needed: int,
+    identity: IamIdentity | None,
 ) -> Answer:
     source = offer.pair.source.name
     if identity is None:
@@ -81,7 +93,7 @@ def _request_answer(
     return _answer(
         *_basics(person),
         None if eligible else "This offer is not open to you. Ask an admin to name you on it.",
-        _too_few(others, offer.approvals_needed),
+        _too_few(others, needed),
         problem,
     )
 

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import AwsAccount, ConnectionCheck, Offer, User
 from audit.clock import database_now
 from audit.models import append
-from provisioning import authz, lifecycle, specs, tasks
+from provisioning import approvals, authz, lifecycle, specs, tasks
 from provisioning.core import plan
 from provisioning.core.states import RequestState
 from provisioning.models import (
@@ -138,7 +138,8 @@ def decide(
 
 def _still_may_ask(request: AccessRequest) -> authz.Answer:
     """Whether the requester could ask for the same today, in words for the approver."""
-    answer = authz.can_request(request.requester, request.offer)
+    needed = approvals.needed(request)
+    answer = authz.can_request(request.requester, request.offer, needed=needed)
     name = request.requester.label
     return authz.Answer(tuple(f"{name} is told: {reason}" for reason in answer.reasons))
 

@@ -226,10 +226,12 @@ def approvals(request: HttpRequest) -> HttpResponse:
 
 
 def _with_tally(asked: AccessRequest, person: User) -> AccessRequest:
-    """The request with what its card says of approvals: `needs_more`, `tally`, `mine`."""
-    more = approval_rules.needed(asked) > 1
-    tally = approval_rules.tally(asked, _counting(asked, None)) if more else None
-    asked.needs_more, asked.tally = more, tally  # type: ignore[attr-defined]  # For the template.
+    """The request with what its card says of approvals: `needed`, `tally`, `mine`."""
+    asked.needed = approval_rules.needed_as_loaded(asked)  # type: ignore[attr-defined]  # For the template.
+    tally = None
+    if asked.decisions.all():  # Fetched with the list; few have one while they wait.
+        tally = approval_rules.tally(asked, _counting(asked, None))
+    asked.tally = tally  # type: ignore[attr-defined]  # The same.
     mine = tally is not None and any(one.approver_id == person.pk for one in tally.counted)
     asked.mine = mine  # type: ignore[attr-defined]  # The same.
     return asked
