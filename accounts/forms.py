@@ -369,7 +369,7 @@ class ProfileForm(VersionForm):
 
     def _post_clean(self) -> None:
         """Check the profile as the version is checked: by its model."""
-        super()._post_clean()  # type: ignore[misc]  # Django's own hook, which its stubs leave out.
+        super()._post_clean()
         own = {name: self.cleaned_data.get(name, "") for name in self.field_order}
         self.profile = AccessProfile(**own)
         failed = {name for name in self.field_order if name in self.errors}

@@ -247,9 +247,12 @@ def version_new(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _editor(form: VersionForm) -> dict[str, Any]:
     """What the editor shows beside its fields: for what was posted, or for what it begins with."""
-    texts = [str(form[name].value() or "") for name in ("managed_policies", "inline_policy")]
-    confirmed = str(form.data.get("confirmed", ""))
-    return {"draft": Draft(*texts, confirmed), "examples": examples()}
+    draft = Draft(
+        managed_text=str(form["managed_policies"].value() or ""),
+        inline_text=str(form["inline_policy"].value() or ""),
+        confirmed=str(form.data.get("confirmed", "")),
+    )
+    return {"draft": draft, "examples": examples()}
 
 
 @require_POST

@@ -86,4 +86,5 @@ def lift(*rules: Rule) -> RunPython:
     way. Put what stays back in force after it.
     """
     operation = enforce(*rules)
+    assert operation.reverse_code is not None  # noqa: S101  # For the type.
     return RunPython(operation.reverse_code, operation.code)

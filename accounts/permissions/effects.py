@@ -71,21 +71,22 @@ def _of_text(text: str) -> Effects:
 
 def forget() -> None:
     """Drop what was worked out with another list of actions."""
-    for cached in (
+    kept: tuple[Any, ...] = (
         catalogue._file,
         catalogue.services,
         catalogue.everything,
         catalogue.every_action,
-    ):
-        cached.cache_clear()
-    for cached in (catalogue.whole_service, _of_text, noted, knowledge.named, knowledge.data):
-        cached.cache_clear()
-    for cached in (
+        catalogue.whole_service,
+        knowledge.named,
+        knowledge.data,
         knowledge.credentials,
         knowledge.loose_settings,
         knowledge.identity_changes,
         knowledge.forbidden_by_boundary,
-    ):
+        noted,
+        _of_text,
+    )
+    for cached in kept:
         cached.cache_clear()
 
 

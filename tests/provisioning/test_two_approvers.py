@@ -1,6 +1,7 @@
 """Offers of the high approval class: two different people, of one and the same plan."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -276,7 +277,7 @@ def test_a_risky_profile_is_offered_under_the_high_class_only(
     offer: Offer, dana: User, alice: User, bob: User
 ) -> None:
     ProfileVersionFactory.create(profile=offer.profile, **RISKY)
-    named = {"eligible_users": [alice], "approver_users": [bob]}
+    named: dict[str, Any] = {"eligible_users": [alice], "approver_users": [bob]}
     with pytest.raises(ValidationError) as caught:
         registry.save_offer(actor=dana, offer=offer, **named)
     assert caught.value.error_dict["approval_class"][0].code == "class_too_low"
