@@ -5,9 +5,29 @@ from django.db import migrations, models
 
 from audit.triggers import Rule, enforce, lift
 
-# Copies of what 0002 put in force. SQLite makes the table of decisions anew when the unique key
-# on its request goes: its own rules go with it, and one that reads it stands in the way.
+# Copies of what 0002 put in force. SQLite makes both tables anew, for a column that is not null
+# and for a unique key that goes: their own rules go with them, and rules that read them stand in
+# the way. So all of these are lifted first and put back in force after.
 KEPT = (
+    Rule(
+        name="request_state_moves_once",
+        table="provisioning_accessrequest",
+        events=("UPDATE",),
+        refused_when="OLD.state <> NEW.state AND OLD.state <> 'pending'",
+        message="a request that is not pending never moves again",
+    ),
+    Rule(
+        name="request_is_immutable",
+        table="provisioning_accessrequest",
+        events=("UPDATE",),
+        refused_when=(
+            "NEW.code <> OLD.code OR NEW.requester_id <> OLD.requester_id "
+            "OR NEW.identity_id <> OLD.identity_id OR NEW.offer_id <> OLD.offer_id "
+            "OR NEW.profile_version_id <> OLD.profile_version_id "
+            "OR NEW.duration <> OLD.duration OR NEW.reason <> OLD.reason"
+        ),
+        message="what was asked for never changes",
+    ),
     Rule(
         name="decision_is_not_by_requester",
         table="provisioning_decision",
@@ -64,12 +84,12 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        lift(*KEPT, ONE_APPROVAL),
         migrations.AddField(
             "accessrequest",
             "approvals_needed",
             models.PositiveSmallIntegerField(db_default=1, default=1),
         ),
-        lift(*KEPT, ONE_APPROVAL),
         migrations.AlterField(
             "decision",
             "request",
