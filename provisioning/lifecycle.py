@@ -15,6 +15,7 @@ from accounts.models import AccountPair, AwsAccount
 from audit.models import append
 from provisioning import approvals
 from provisioning.core.states import Phase, RequestState
+from provisioning.core.steps import PlanStep
 from provisioning.models import AccessRequest, Decision, Grant, look_due
 
 WORKER = "system:worker"
@@ -409,6 +410,17 @@ def note_lock_out(grant: Grant, now: datetime) -> None:
                 subject=grant.subject,
                 sentence="AWS refuses the role everything from now on, open sessions included.",
             )
+
+
+def note_cut_back(grant: Grant, step: PlanStep) -> None:
+    """Tell that a worker took from live access what nobody had approved."""
+    append(
+        kind="grant:cut_back",
+        actor=WORKER,
+        subject=grant.subject,
+        sentence=f"AWS let through more than was approved. {step.sentence}",
+        data={"call": step.call, "documents": list(step.documents)},
+    )
 
 
 def note_phase(grant: Grant, phase: Phase, now: datetime, *, remark: str = "") -> None:
