@@ -15,9 +15,9 @@ from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity
 from audit.clock import database_now
-from provisioning import converge, lifecycle, onboard, preview, switch_groups, tasks
+from provisioning import converge, cutback, drift, lifecycle, onboard, preview, switch_groups, tasks
 from provisioning.core.states import RequestState
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import AccessRequest, DriftFinding, Grant
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +87,18 @@ def due(now: datetime) -> Iterator[Job]:
         yield Job(key, tasks.verify_identity, onboard.verify_identity, identity.pk)
     for request in AccessRequest.objects.waiting().filter(previewed_at__isnull=True)[:BATCH]:
         yield Job(f"preview:{request.pk}", tasks.preview_request, preview.preview, request.pk)
+    yield from _drift(now)
+
+
+def _drift(now: datetime) -> Iterator[Job]:
+    """What scans found to be taken away, then the scans that are due."""
+    findings = DriftFinding.objects.open().filter(act_at__lte=now).order_by("act_at")
+    for finding in findings[:BATCH]:
+        key = f"drift:{finding.pk}:{finding.act_at}"
+        yield Job(key, tasks.cut_back, cutback.act, finding.pk)
+    drift.schedule(now)
+    for scan in drift.due(now)[:BATCH]:
+        yield Job(f"scan:{scan.pk}", tasks.scan_account, drift.run_scan, scan.pk)
 
 
 def _unclaimed(now: datetime) -> Q:

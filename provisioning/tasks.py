@@ -9,7 +9,7 @@ from kombu import Connection, pools
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from provisioning import converge, onboard, preview, switch_groups
+from provisioning import converge, cutback, drift, onboard, preview, switch_groups
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +42,18 @@ def check_connection(check_id: int) -> None:
 def verify_identity(identity_id: int) -> None:
     """Find an IAM user in AWS."""
     onboard.verify_identity(identity_id)
+
+
+@shared_task(name="sallyport.scan_account")
+def scan_account(scan_id: int) -> None:
+    """Compare an account with the rows."""
+    drift.run_scan(scan_id)
+
+
+@shared_task(name="sallyport.cut_back")
+def cut_back(finding_id: int) -> None:
+    """Take away what a scan found and nobody approved."""
+    cutback.act(finding_id)
 
 
 def nudge(task: Any, pk: int) -> bool:

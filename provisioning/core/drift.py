@@ -59,6 +59,9 @@ class Drift:
     in_aws: Parts = field(default_factory=dict, hash=False)
 
 
+UNIQUE_ID = "Unique id"
+
+
 def membership(group: str, user: str) -> str:
     """The name under which a membership is reported."""
     return f"{group}/{user}"
@@ -148,7 +151,7 @@ def unknown_group(name: str, found: FoundGroup) -> Drift:
     return Drift(Kind.UNKNOWN, Thing.GROUP, name, summary, {}, _found_group_parts(found))
 
 
-def extra_member(group: str, user: str) -> Drift:
+def extra_member(group: str, user: str, unique_id: str) -> Drift:
     """A user in a switch group whom no live grant needs there."""
     summary = f"No live access needs the IAM user {user} in {group}."
     return Drift(
@@ -157,7 +160,7 @@ def extra_member(group: str, user: str) -> Drift:
         membership(group, user),
         summary,
         {"Membership": "not a member"},
-        {"Membership": "member"},
+        {"Membership": "member", UNIQUE_ID: unique_id},
     )
 
 
