@@ -290,6 +290,11 @@ class Grant(models.Model):
         return self.phase == Phase.ENDED or self.revoked_at is not None
 
     @property
+    def is_narrowed(self) -> bool:
+        """Whether a worker saw that somebody had taken a part of it away in AWS."""
+        return self.phase == Phase.PENDING and self.settled_at is not None
+
+    @property
     def may_be_given(self) -> bool:
         """Whether a worker may do steps that give: before the access first settled, and again
         after a person asked for it. Anything else that is missing waits for a person (I12)."""
@@ -429,3 +434,9 @@ class DriftFinding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.thing} {self.name}"
+
+    @property
+    def needs_a_person(self) -> bool:
+        """As `waiting_for_a_person`, for one row."""
+        by_kind = self.kind in {Kind.NARROWED, Kind.UNKNOWN} or self.seen >= STUBBORN_AFTER
+        return self.resolved_at is None and by_kind

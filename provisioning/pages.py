@@ -162,6 +162,7 @@ class Doors:
     decide: authz.Answer
     cancel: authz.Answer
     revoke: authz.Answer
+    repair: authz.Answer
     use: authz.Answer
     is_requester: bool
 
@@ -175,6 +176,7 @@ def doors(person: User, request: AccessRequest, grant: Grant | None, now: dateti
         decide=authz.can_decide(person, request, now),
         cancel=authz.can_cancel(person, request),
         revoke=authz.can_revoke(person, grant) if grant else NOT_GRANTED,
+        repair=authz.can_repair(person, grant, now) if grant else NOT_GRANTED,
         use=authz.can_use(person, grant, now) if grant else NOT_GRANTED,
         is_requester=person.pk == request.requester_id,
     )

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import AwsAccount, ConnectionCheck, Offer, User
 from audit.clock import database_now
 from audit.models import append
-from provisioning import authz, lifecycle, specs, tasks
+from provisioning import authz, drift, lifecycle, specs, tasks
 from provisioning.core import plan
 from provisioning.core.states import RequestState
 from provisioning.models import (
@@ -23,6 +23,7 @@ from provisioning.models import (
     ONE_PENDING,
     PENDING_LIFETIME,
     AccessRequest,
+    AccountScan,
     Decision,
     Grant,
 )
@@ -169,6 +170,43 @@ def revoke(*, person: User, grant: Grant, reason: str) -> None:
             now=database_now(),
         )
         _nudge(tasks.converge_grant, grant.pk)
+
+
+def repair(*, person: User, grant: Grant, reason: str = "") -> None:
+    """Let a worker give back what somebody took from a live access in AWS.
+
+    Raises Refused or StaleState.
+    """
+    with _refusals_recorded("grant:repair", person, grant.subject, "repairing the access"):
+        _require(authz.can_repair(person, grant, database_now()))
+    with transaction.atomic():
+        lifecycle.reopen(
+            grant,
+            actor=person.username,
+            sentence=f"{person.label} had the access repaired: what is missing is given back.",
+            reason=reason,
+            now=database_now(),
+        )
+        _nudge(tasks.converge_grant, grant.pk)
+
+
+def scan_now(*, person: User) -> None:
+    """Have all accounts compared with the rows as soon as there is a worker. Raises Refused."""
+    with _refusals_recorded("drift:scan", person, "drift", "starting a scan"):
+        _require(authz.can_scan(person))
+    now = database_now()
+    with transaction.atomic():
+        drift.schedule(now)
+        due = AccountScan.objects.filter(finished_at__isnull=True, started_at__isnull=True)
+        due.filter(due_at__gt=now).update(due_at=now)
+        for scan in due:
+            _nudge(tasks.scan_account, scan.pk)
+        append(
+            kind="drift:scan:asked",
+            actor=person.username,
+            subject="drift",
+            sentence=f"{person.label} asked for a scan of all accounts.",
+        )
 
 
 def note_link_opened(*, person: User, grant: Grant) -> None:

@@ -6,7 +6,7 @@ from django.urls.converters import StringConverter
 from accounts import converters as converters
 from provisioning.core.naming import CODE_ALPHABET, CODE_LENGTH
 from provisioning.core.onboarding_files import TEMPLATE_NAME, TERRAFORM_NAME
-from provisioning.views import access, accounts, oversight, requests
+from provisioning.views import access, accounts, drift, oversight, requests
 
 
 class CodeConverter(StringConverter):
@@ -28,8 +28,11 @@ urlpatterns = [
     path("requests/<code:code>/decide/", requests.decide, name="decide"),
     path("requests/<code:code>/cancel/", requests.cancel, name="cancel"),
     path("requests/<code:code>/revoke/", requests.revoke, name="revoke"),
+    path("requests/<code:code>/repair/", drift.repair, name="repair"),
     path("requests/<code:code>/switch-role/", access.switch_role, name="switch"),
     path("grants/", oversight.grants, name="grants"),
+    path("drift/", drift.drift_page, name="drift"),
+    path("drift/scan/", drift.scan_now, name="scan-now"),
     path("audit/", oversight.audit_log, name="audit"),
     path("accounts/<account_id:account_id>/check/", accounts.check_connection, name="check"),
     path("accounts/<account_id:account_id>/set-up/", accounts.set_up, name="set-up"),

@@ -3,9 +3,11 @@
 The same functions that plan a grant compare it here: there is drift where a plan is not empty.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import Any
 
@@ -232,3 +234,38 @@ def _differs(
         {one: canonical(approved[one]) for one in names if one in approved},
         {one: canonical(in_aws[one]) for one in names if one in in_aws},
     )
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a side. `differs` where the other side does not have it."""
+
+    text: str
+    differs: bool
+
+
+def side_by_side(approved: Parts, in_aws: Parts) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    """Both sides as lines, those marked that only one of them has."""
+    left, right = _lines(approved), _lines(in_aws)
+    matcher = SequenceMatcher(a=left, b=right, autojunk=False)
+    same_left: set[int] = set()
+    same_right: set[int] = set()
+    for block in matcher.get_matching_blocks():
+        same_left.update(range(block.a, block.a + block.size))
+        same_right.update(range(block.b, block.b + block.size))
+    return (
+        tuple(Line(text, at not in same_left) for at, text in enumerate(left)),
+        tuple(Line(text, at not in same_right) for at, text in enumerate(right)),
+    )
+
+
+def _lines(parts: Parts) -> list[str]:
+    return [
+        line
+        for name, value in parts.items()
+        for line in (f"{name}:", *(f"  {one}" for one in _text(value).splitlines()))
+    ]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2)
