@@ -77,7 +77,7 @@ def due(now: datetime) -> Iterator[Job]:
             converge.converge,
             grant.pk,
         )
-    for check in _checks():
+    for check in _checks(now):
         yield Job(f"check:{check.pk}", tasks.check_connection, onboard.run_check, check.pk)
     for pair in AccountPair.objects.filter(next_check_at__lte=now)[:BATCH]:
         key = f"pair:{pair.pk}:{pair.next_check_at}"
@@ -105,11 +105,13 @@ def _unclaimed(now: datetime) -> Q:
     return Q(leased_until__isnull=True) | Q(leased_until__lt=now)
 
 
-def _checks() -> Iterator[ConnectionCheck]:
-    """Checks that were asked for, and a first one for each account that never had any."""
+def _checks(now: datetime) -> Iterator[ConnectionCheck]:
+    """Checks that were asked for, a first one for each account that never had any, and another
+    one where the last is old."""
     ever = ConnectionCheck.objects.filter(account=OuterRef("pk"))
     for account in AwsAccount.objects.filter(~Exists(ever))[:BATCH]:
         ConnectionCheck.objects.create(account=account, asked_by=lifecycle.SWEEPER)
+    onboard.ask_again(now)
     yield from ConnectionCheck.objects.filter(finished_at__isnull=True).order_by("id")[:BATCH]
 
 
