@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Case, OuterRef, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -13,12 +13,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.models import AwsAccount
 from audit.clock import database_now
 from provisioning import authz, pages, services
-from provisioning.core.drift import side_by_side
+from provisioning.core.drift import Kind, side_by_side
 from provisioning.forms import DriftFilterForm, RepairForm
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccountScan, DriftFinding
 from provisioning.views.common import PAGE, for_overseers, load_grant, person_of, posted
 
+URGENT_FIRST = Case(When(kind=Kind.WIDENED, then=0), When(kind=Kind.NARROWED, then=1), default=2)
 HISTORY = 30
 """Settled findings that the page shows."""
 
@@ -31,14 +32,17 @@ def drift_page(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return render(request, "provisioning/drift.html", {"form": form}, status=422)
     chosen = _chosen(form.cleaned_data)
-    open_ones = Paginator(chosen.open(), PAGE).get_page(request.GET.get("page"))
-    person, now = person_of(request), database_now()
+    open_ones = Paginator(chosen.open().order_by(URGENT_FIRST, "-id"), PAGE).get_page(
+        request.GET.get("page")
+    )
+    person, now, accounts = person_of(request), database_now(), list(_last_scans())
     context = {
         "form": form,
         "page_obj": open_ones,
         "rows": [_row(person, one, now) for one in open_ones.object_list],
         "settled": chosen.filter(resolved_at__isnull=False).order_by("-resolved_at")[:HISTORY],
-        "accounts": _last_scans(),
+        "accounts": accounts,
+        "unread": any(one.scan_error or not one.scanned_at for one in accounts),
         "filtered": any(form.cleaned_data.values()),
         "may_scan": authz.can_scan(person).allowed,
     }
@@ -72,7 +76,7 @@ def _row(person: Any, finding: DriftFinding, now: Any) -> dict[str, Any]:
     }
 
 
-def _last_scans() -> QuerySet[AwsAccount]:
+def _last_scans() -> QuerySet[Any]:
     """All accounts with their last finished scan and the time of the next."""
     done = AccountScan.objects.filter(account=OuterRef("pk"), finished_at__isnull=False)
     read = done.filter(error="").order_by("-id")
@@ -124,7 +128,7 @@ def _repair_page(
         "grant": grant,
         "offer": grant.request.offer,
         "form": form,
-        "findings": grant.drift.open(),
+        "findings": grant.drift.open().filter(kind=Kind.NARROWED),
         "reasons": reasons,
         "access": pages.access(grant, database_now()),
     }
