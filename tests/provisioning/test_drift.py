@@ -1,16 +1,18 @@
 """Scans against the server that stands for AWS: what they see, what is done, what stays."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from pytest_django.fixtures import Settings
 
-from accounts.models import AccountPair, AwsAccount
+from accounts.models import AccountPair, AwsAccount, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import converge, cutback, drift, switch_groups
+from provisioning import converge, cutback, drift, services, switch_groups
 from provisioning.aws import scan as scan_module
 from provisioning.models import AccountScan, DriftFinding, Grant
 from tests.aws_world import Approved, Aws, only_statement
@@ -127,6 +129,7 @@ def test_a_widened_trust_is_seen_and_cut_back(active: Grant, target: AwsAccount,
     assert (found.kind, found.grant) == ("widened", active)
     assert list(found.approved) == list(found.in_aws) == ["Trust"]
     active.refresh_from_db()
+    assert active.next_check_at is not None
     assert active.next_check_at <= database_now()
     grant = settle(active)
     trust = iam.get_role(RoleName=grant.role_name)["Role"]["AssumeRolePolicyDocument"]
@@ -291,6 +294,40 @@ def _delete_user(iam: Any) -> None:
     iam.delete_user(UserName="userA")
 
 
+def test_a_person_repairs_what_was_taken_away_on_both_sides(
+    active: Grant, source: AwsAccount, target: AwsAccount, bob: User, aws: Aws
+) -> None:
+    aws.admin(TARGET).detach_role_policy(RoleName=active.role_name, PolicyArn=READ_ONLY)
+    aws.admin(SOURCE).remove_user_from_group(GroupName=GROUP, UserName="userA")
+    scan(source)
+    scan(target)
+    narrowed = settle(active)
+
+    services.repair(person=bob, grant=narrowed)
+
+    grant = settle(narrowed)
+    assert (grant.phase, grant.last_error, grant.reopened_at) == ("active", "", None)
+    attached = aws.admin(TARGET).list_attached_role_policies(RoleName=grant.role_name)
+    assert [one["PolicyArn"] for one in attached["AttachedPolicies"]] == [READ_ONLY]
+    assert GROUP in aws.groups_of(SOURCE, "userA")
+    scan(source)
+    scan(target)
+    assert findings(source) == findings(target) == []
+
+
+def test_what_was_taken_from_a_switch_group_is_shown_and_not_given_back(
+    active: Grant, source: AwsAccount, aws: Aws
+) -> None:
+    iam = aws.admin(SOURCE)
+    iam.delete_group_policy(GroupName=GROUP, PolicyName="SallyportSwitch")
+
+    scan(source)
+
+    found = finding(source)
+    assert (found.kind, found.thing, found.act_at) == ("narrowed", "group", None)
+    assert iam.list_group_policies(GroupName=GROUP)["PolicyNames"] == []
+
+
 # --- Orphans and what is not ours ------------------------------------------------------------
 
 
@@ -424,13 +461,50 @@ def test_a_scan_that_another_worker_holds_is_left_to_it(target: AwsAccount, aws:
     assert row.finished_at is None
 
 
+@pytest.mark.django_db(transaction=True)
+def test_of_many_workers_one_scans(target: AwsAccount, aws: Aws) -> None:
+    row = AccountScan.objects.create(account=target, due_at=database_now())
+
+    def work(_: int) -> None:
+        try:
+            drift.run_scan(row.pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as workers:
+        list(workers.map(work, range(6)))
+
+    assert target.scans.filter(finished_at__isnull=False).count() == 1
+    assert target.scans.filter(finished_at__isnull=True).count() == 1
+
+
+def test_a_worker_that_lost_its_scan_stores_nothing(
+    target: AwsAccount, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_role(aws, "Bare-1")
+    row = AccountScan.objects.create(account=target, due_at=database_now())
+
+    def stolen(iam: Any) -> Any:
+        later = database_now() + timedelta(seconds=1)
+        AccountScan.objects.filter(pk=row.pk).update(started_at=later)
+        return scan_module.scan(iam)
+
+    monkeypatch.setattr(drift, "scan", stolen)
+    drift.run_scan(row.pk)
+
+    row.refresh_from_db()
+    assert row.finished_at is None
+    assert findings(target) == []
+
+
 def test_each_account_has_one_next_scan_however_many_sweepers_there_are(
     source: AwsAccount, target: AwsAccount
 ) -> None:
     for _ in range(3):
         drift.schedule(database_now())
 
-    assert sorted(AccountScan.objects.values_list("account", flat=True)) == [source.pk, target.pk]
+    planned = [one.account_id for one in AccountScan.objects.order_by("account")]
+    assert planned == [source.pk, target.pk]
 
 
 def test_a_failed_scan_says_why_settles_nothing_and_comes_again(
