@@ -172,6 +172,13 @@ def can_scan(person: User) -> Answer:
     return _answer(*_basics(person), None if person.is_portal_admin else "Only admins start scans.")
 
 
+def can_restore_group(person: User) -> Answer:
+    """May this person have a switch group made again as it is registered?"""
+    return _answer(
+        *_basics(person), None if person.is_portal_admin else "Only admins restore switch groups."
+    )
+
+
 _NOT_USABLE = {
     Phase.PENDING: "This access is not ready yet.",
     Phase.ENDING: "This access has ended.",

@@ -12,11 +12,12 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.models import AwsAccount, ConnectionCheck, Offer, User
+from accounts.models import AccountPair, AwsAccount, ConnectionCheck, Offer, User
 from audit.clock import database_now
 from audit.models import append
 from provisioning import authz, drift, lifecycle, specs, tasks
 from provisioning.core import plan
+from provisioning.core.drift import Kind, Thing
 from provisioning.core.states import RequestState
 from provisioning.models import (
     ALREADY_ASKED,
@@ -25,6 +26,7 @@ from provisioning.models import (
     AccessRequest,
     AccountScan,
     Decision,
+    DriftFinding,
     Grant,
 )
 
@@ -188,6 +190,28 @@ def repair(*, person: User, grant: Grant, reason: str = "") -> None:
             now=database_now(),
         )
         _nudge(tasks.converge_grant, grant.pk)
+
+
+def restore_group(*, person: User, finding: DriftFinding) -> None:
+    """Let a worker make a switch group again as it is registered. Raises Refused or StaleState."""
+    with _refusals_recorded("pair:restore", person, finding.account.subject, "restoring a group"):
+        _require(authz.can_restore_group(person))
+    pairs = AccountPair.objects.filter(source=finding.account, switch_group=finding.name)
+    with transaction.atomic():
+        still = DriftFinding.objects.open().filter(
+            pk=finding.pk, kind=Kind.NARROWED, thing=Thing.GROUP
+        )
+        if not still.exists() or not pairs.update(next_check_at=database_now()):
+            raise lifecycle.StaleState("Nothing is missing from this switch group any more.")
+        append(
+            kind="pair:restore:asked",
+            actor=person.username,
+            subject=finding.account.subject,
+            sentence=f"{person.label} had the switch group {finding.name} made again.",
+            reason=finding.summary,
+        )
+        for pair in pairs:
+            _nudge(tasks.prepare_pair, pair.pk)
 
 
 def scan_now(*, person: User) -> None:

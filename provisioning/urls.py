@@ -33,6 +33,7 @@ urlpatterns = [
     path("grants/", oversight.grants, name="grants"),
     path("drift/", drift.drift_page, name="drift"),
     path("drift/scan/", drift.scan_now, name="scan-now"),
+    path("drift/<int:pk>/restore/", drift.restore_group, name="restore-group"),
     path("audit/", oversight.audit_log, name="audit"),
     path("accounts/<account_id:account_id>/check/", accounts.check_connection, name="check"),
     path("accounts/<account_id:account_id>/set-up/", accounts.set_up, name="set-up"),

@@ -7,13 +7,13 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Case, OuterRef, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.models import AwsAccount
 from audit.clock import database_now
 from provisioning import authz, pages, services
-from provisioning.core.drift import Kind, side_by_side
+from provisioning.core.drift import Kind, Thing, side_by_side
 from provisioning.forms import DriftFilterForm, RepairForm
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccountScan, DriftFinding
@@ -28,6 +28,10 @@ HISTORY = 30
 @for_overseers
 def drift_page(request: HttpRequest) -> HttpResponse:
     """Open findings first, then what was done lately, and when each account was last read."""
+    return _page(request)
+
+
+def _page(request: HttpRequest, *, status: int = 200) -> HttpResponse:
     form = DriftFilterForm(request.GET)
     if not form.is_valid():
         return render(request, "provisioning/drift.html", {"form": form}, status=422)
@@ -46,7 +50,7 @@ def drift_page(request: HttpRequest) -> HttpResponse:
         "filtered": any(form.cleaned_data.values()),
         "may_scan": authz.can_scan(person).allowed,
     }
-    return render(request, "provisioning/drift.html", context)
+    return render(request, "provisioning/drift.html", context, status=status)
 
 
 def _chosen(wanted: dict[str, Any]) -> Any:
@@ -71,8 +75,11 @@ def _row(person: Any, finding: DriftFinding, now: Any) -> dict[str, Any]:
         "approved": approved,
         "in_aws": in_aws,
         "repairable": grant is not None
-        and finding.kind == "narrowed"
+        and finding.kind == Kind.NARROWED
         and authz.may_repair_any(person, grant, now),
+        "restorable": finding.kind == Kind.NARROWED
+        and finding.thing == Thing.GROUP
+        and authz.can_restore_group(person).allowed,
     }
 
 
@@ -97,6 +104,23 @@ def scan_now(request: HttpRequest) -> HttpResponse:
     except services.Refused as refused:
         raise PermissionDenied(str(refused)) from refused
     messages.info(request, "Workers are scanning the accounts. Reload this page in a moment.")
+    return redirect("provisioning:drift")
+
+
+@require_POST
+@for_overseers
+def restore_group(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have a switch group made again as it is registered."""
+    narrowed = DriftFinding.objects.filter(kind=Kind.NARROWED, thing=Thing.GROUP)
+    finding = get_object_or_404(narrowed.select_related("account"), pk=pk)
+    try:
+        services.restore_group(person=person_of(request), finding=finding)
+    except services.Refused as refused:
+        raise PermissionDenied(str(refused)) from refused
+    except StaleState as moved:
+        messages.error(request, str(moved))
+        return _page(request, status=409)
+    messages.success(request, f"A worker is making {finding.name} again.")
     return redirect("provisioning:drift")
 
 

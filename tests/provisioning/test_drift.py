@@ -315,8 +315,8 @@ def test_a_person_repairs_what_was_taken_away_on_both_sides(
     assert findings(source) == findings(target) == []
 
 
-def test_what_was_taken_from_a_switch_group_is_shown_and_not_given_back(
-    active: Grant, source: AwsAccount, aws: Aws
+def test_what_was_taken_from_a_switch_group_is_shown_and_an_admin_gives_it_back(
+    active: Grant, source: AwsAccount, dana: User, aws: Aws
 ) -> None:
     iam = aws.admin(SOURCE)
     iam.delete_group_policy(GroupName=GROUP, PolicyName="SallyportSwitch")
@@ -326,6 +326,11 @@ def test_what_was_taken_from_a_switch_group_is_shown_and_not_given_back(
     found = finding(source)
     assert (found.kind, found.thing, found.act_at) == ("narrowed", "group", None)
     assert iam.list_group_policies(GroupName=GROUP)["PolicyNames"] == []
+    services.restore_group(person=dana, finding=found)
+    switch_groups.prepare_pair(active.request.offer.pair_id)
+    assert iam.list_group_policies(GroupName=GROUP)["PolicyNames"] == ["SallyportSwitch"]
+    scan(source)
+    assert findings(source) == []
 
 
 # --- Orphans and what is not ours ------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import AwsAccount, Offer, User
+from accounts.models import AccountPair, AwsAccount, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning.models import AccountScan, DriftFinding, Grant
@@ -263,6 +263,49 @@ def test_narrowed_grants_lead_to_repair(narrowed: Grant, dana: User, client_for:
 
     for page in ("/grants/", f"/requests/{narrowed.code}/"):
         assert path(narrowed) in client.get(page).content.decode()
+
+
+def test_an_admin_has_a_switch_group_made_again(
+    pair: AccountPair, source: AwsAccount, dana: User, client_for: ClientFor
+) -> None:
+    AccountPair.objects.filter(pk=pair.pk).update(next_check_at=None, prepared_at=database_now())
+    found = note(source, thing="group", name=pair.switch_group)
+    client = client_for(dana)
+    path = f"/drift/{found.pk}/restore/"
+    assert path in client.get("/drift/").content.decode()
+
+    answer = client.post(path)
+
+    assert answer.status_code == 302
+    pair.refresh_from_db()
+    assert pair.next_check_at is not None
+    assert AuditEvent.objects.get(kind="pair:restore:asked").actor == "dana"
+    DriftFinding.objects.update(resolved_at=database_now())
+    assert client.post(path).status_code == 409
+
+
+@pytest.mark.parametrize("who", ["alice", "bob", "erin"])
+def test_nobody_else_has_a_switch_group_made_again(
+    who: str,
+    pair: AccountPair,
+    source: AwsAccount,
+    client_for: ClientFor,
+    request: pytest.FixtureRequest,
+) -> None:
+    found = note(source, thing="group", name=pair.switch_group)
+
+    answer = client_for(request.getfixturevalue(who)).post(f"/drift/{found.pk}/restore/")
+
+    assert answer.status_code == 403
+    assert not AuditEvent.objects.filter(kind="pair:restore:asked").exists()
+
+
+def test_only_a_narrowed_group_is_made_again(
+    target: AwsAccount, dana: User, client_for: ClientFor
+) -> None:
+    found = note(target, kind="unknown", thing="group")
+
+    assert client_for(dana).post(f"/drift/{found.pk}/restore/").status_code == 404
 
 
 def test_queries_do_not_grow_with_the_findings(
