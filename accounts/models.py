@@ -103,9 +103,12 @@ class AwsAccountQuerySet(models.QuerySet["AwsAccount"]):
     """Reading accounts."""
 
     def with_use(self) -> Self:
-        """Add how many pairs begin and end here, and the last check as `last_checks`."""
-        last = ConnectionCheck.objects.values("account").annotate(last=Max("pk")).values("last")
-        checks = ConnectionCheck.objects.filter(pk__in=last)
+        """Add how many pairs begin and end here, and as `last_checks` the last check; where that
+        one still runs, the last finished one follows."""
+        by_account = ConnectionCheck.objects.values("account")
+        last = by_account.annotate(last=Max("pk")).values("last")
+        finished = by_account.annotate(last=Max("pk", filter=Q(finished_at__isnull=False)))
+        checks = ConnectionCheck.objects.filter(Q(pk__in=last) | Q(pk__in=finished.values("last")))
         # Grouped queries do not take Meta.ordering.
         rows = self.annotate(
             pairs_out=Count("pairs_from", distinct=True), pairs_in=Count("pairs_to", distinct=True)
@@ -199,6 +202,12 @@ class AwsAccount(Retirable):
             raise ValidationError(dict(errors))
 
     @property
+    def last_finished_check(self) -> "ConnectionCheck | None":
+        """Of the checks that `with_use` fetched, the last that has a result."""
+        checks: list[ConnectionCheck] = getattr(self, "last_checks", [])
+        return next((one for one in checks if one.finished_at is not None), None)
+
+    @property
     def region(self) -> str:
         """The region whose STS endpoint is used for this account."""
         return STS_REGION[self.partition]
@@ -219,6 +228,8 @@ class ConnectionCheck(models.Model):
     finished_at = models.DateTimeField(null=True)
     findings = models.JSONField(default=list)
     """Findings in order: key, title, ok (true, false, or null for not tried), detail, mend."""
+    failing_since = models.DateTimeField(null=True)
+    """When the first of the checks failed that have failed one after the other up to this one."""
 
     class Meta:
         ordering = ["-id"]

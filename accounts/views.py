@@ -107,6 +107,7 @@ def account(request: HttpRequest, account_id: str) -> HttpResponse:
     context: dict[str, Any] = {
         "account": shown,
         "check": check,
+        "finished": shown.checks.filter(finished_at__isnull=False).first(),
         "waiting": waiting,
         "late": check is not None and _is_late(check),
     }

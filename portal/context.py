@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts.models import User
+from provisioning.models import DriftFinding
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ ENTRIES = (
     Entry("Request", "provisioning:offers", "door"),
     Entry("Approvals", "provisioning:approvals", "approve"),
     Entry("Active grants", "provisioning:grants", "gate", everything=True),
+    Entry("Drift", "provisioning:drift", "search", everything=True),
     Entry("Registry", "accounts:accounts", "account", everything=True),
     Entry("Audit", "provisioning:audit", "audit", everything=True),
 )
@@ -50,10 +52,17 @@ def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 "url": url,
                 "icon": entry.icon,
                 "active": request.path.startswith(_section(url)),
-                "count": 0,
+                "count": _count(entry),
             }
         )
     return shown
+
+
+def _count(entry: Entry) -> int:
+    """How many things of an entry wait for a person: one indexed count."""
+    if entry.route != "provisioning:drift":
+        return 0
+    return DriftFinding.objects.waiting_for_a_person().count()
 
 
 def _section(url: str) -> str:

@@ -7,6 +7,7 @@ every value a default that only makes sense on one's own machine.
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -247,6 +248,13 @@ NUDGE_TIMEOUT = 1.0
 CALLS_PER_SECOND = env.float("SALLYPORT_CALLS_PER_SECOND", default=20.0)
 """The most calls a second that all workers together make to one AWS account; fewer for a while
 when AWS throttles."""
+
+SCAN_EVERY = timedelta(minutes=env.float("SALLYPORT_SCAN_MINUTES", default=10.0))
+"""How often each account is read as a whole and compared with the rows."""
+ORPHAN_GRACE = timedelta(minutes=env.float("SALLYPORT_ORPHAN_GRACE", default=15.0))
+"""How long a role of ours that no live access answers for is left alone before it is removed."""
+CHECK_EVERY = timedelta(hours=env.float("SALLYPORT_CHECK_HOURS", default=6.0))
+"""How often each account's connection is checked."""
 
 HEARTBEAT = env.str("SALLYPORT_HEARTBEAT", default="")
 """A file that the sweeper touches after each round, for a health check to look at."""

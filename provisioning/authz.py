@@ -236,6 +236,58 @@ def can_retire(person: User, *, retired: bool, is_self: bool = False) -> Answer:
     )
 
 
+def can_repair(person: User, grant: Grant, now: datetime) -> Answer:
+    """May this person let a worker give back what somebody took from this access in AWS?
+
+    An admin or an approver of the offer; never its holder, who would approve for themselves.
+    """
+    holder = grant.request.requester
+    concerns_them = (
+        person.is_portal_admin
+        or Offer.objects.decided_by(person).filter(pk=grant.request.offer_id).exists()
+    )
+    return _answer(
+        *_basics(person),
+        "Nobody gives access back to themselves." if person.pk == holder.pk else None,
+        None if concerns_them else "Only an approver of the offer or an admin can.",
+        None if holder.is_active else f"{holder.label} is switched off.",
+        _repair_objection(grant, now),
+    )
+
+
+def may_repair_any(person: User, grant: Grant, now: datetime) -> bool:
+    """Whether an admin may repair this access, without asking the database."""
+    return (
+        person.is_portal_admin
+        and person.pk != grant.request.requester_id
+        and grant.is_narrowed
+        and not grant.is_over
+        and grant.should_exist(now)
+    )
+
+
+def _repair_objection(grant: Grant, now: datetime) -> str | None:
+    if grant.is_over or not grant.should_exist(now):
+        return "This access has been revoked or has ended already."
+    if grant.settled_at is None:
+        return "This access is still being set up."
+    if grant.phase == Phase.ACTIVE and not grant.drift.open().exists():
+        return "Nothing is missing from this access."
+    return None
+
+
+def can_scan(person: User) -> Answer:
+    """May this person have all accounts scanned now?"""
+    return _answer(*_basics(person), None if person.is_portal_admin else "Only admins start scans.")
+
+
+def can_restore_group(person: User) -> Answer:
+    """May this person have a switch group made again as it is registered?"""
+    return _answer(
+        *_basics(person), None if person.is_portal_admin else "Only admins restore switch groups."
+    )
+
+
 _NOT_USABLE = {
     Phase.SCHEDULED: "This access has not started yet.",
     Phase.PENDING: "This access is not ready yet.",

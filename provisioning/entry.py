@@ -76,6 +76,26 @@ def enter_for_group(account: AwsAccount, spec: GroupSpec, *, operation: str) -> 
     return assume(provisioner(account), session_name=naming.session_name(operation), policy=policy)
 
 
+def enter_for_scan(account: AwsAccount) -> AccountSession:
+    """A session in any account that can read its IAM configuration and do nothing else."""
+    policy = documents.scan_session_policy()
+    return assume(provisioner(account), session_name="sallyport-scan", policy=policy)
+
+
+def enter_to_cut_back(account: AwsAccount, group: str) -> AccountSession:
+    """A session in a source account that can only take away from one switch group."""
+    arn = naming.group_arn(account.partition, account.account_id, group)
+    policy = documents.cut_back_session_policy(group_arn=arn)
+    return assume(provisioner(account), session_name="sallyport-drift", policy=policy)
+
+
+def enter_to_remove(account: AwsAccount, role: str) -> AccountSession:
+    """A session in a target account that can only remove one role."""
+    arn = naming.role_arn(account.partition, account.account_id, role)
+    policy = documents.removal_session_policy(role_arn=arn)
+    return assume(provisioner(account), session_name="sallyport-drift", policy=policy)
+
+
 ENTER = {Side.SOURCE: enter_source, Side.TARGET: enter_target}
 THREADS = 4
 """Enough to enter both accounts and to ask two things at once in the source."""

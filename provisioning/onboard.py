@@ -3,12 +3,12 @@
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity
 from audit.clock import database_now
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 RETRY_CHECK = timedelta(minutes=2)
 """A check that was started so long ago has lost its worker and may be run again."""
+KEPT_CHECKS: Final = 20
+"""Finished checks that are kept of each account."""
+AT_ONCE: Final = 2
+"""Accounts that one round of a sweeper asks about again, so that not all come together."""
 CALLS: Final = 14
 """What a connection check takes."""
 RETRY_IDENTITY = timedelta(minutes=1)
@@ -57,7 +61,9 @@ def run_check(check_id: int) -> None:
     with transaction.atomic():
         check.findings = [asdict(one) for one in findings]
         check.finished_at = database_now()
-        check.save(update_fields=["findings", "finished_at"])
+        check.failing_since = None if check.passed else _failing_since(check)
+        check.save(update_fields=["findings", "finished_at", "failing_since"])
+        _forget_old(check.account)
         failed = [one.title for one in findings if not one.ok]
         append(
             kind="account:check:failed" if failed else "account:check:passed",
@@ -67,6 +73,31 @@ def run_check(check_id: int) -> None:
             + (f"found {len(failed)} problems." if failed else "passed."),
             data={"failed": failed},
         )
+
+
+def ask_again(now: datetime) -> None:
+    """Ask for a check of accounts whose last one is old, a few at a time."""
+    recent = ConnectionCheck.objects.filter(
+        account=OuterRef("pk"), asked_at__gt=now - settings.CHECK_EVERY
+    )
+    stale = AwsAccount.objects.filter(~Exists(recent), retired_at__isnull=True)
+    for account in stale.order_by("pk")[:AT_ONCE]:
+        with transaction.atomic():
+            # Of several sweepers one asks: the others wait here, and then find it recent.
+            if stale.select_for_update(of=("self",)).filter(pk=account.pk).exists():
+                ConnectionCheck.objects.create(account=account, asked_by=lifecycle.SWEEPER)
+
+
+def _failing_since(check: ConnectionCheck) -> datetime | None:
+    before = check.account.checks.filter(finished_at__isnull=False).exclude(pk=check.pk).first()
+    if before is None or before.passed:
+        return check.finished_at
+    return before.failing_since or before.finished_at
+
+
+def _forget_old(account: AwsAccount) -> None:
+    finished = account.checks.filter(finished_at__isnull=False)
+    finished.exclude(pk__in=list(finished.values_list("pk", flat=True)[:KEPT_CHECKS])).delete()
 
 
 def findings_of(account: AwsAccount) -> Iterator[Finding]:

@@ -263,6 +263,7 @@ class Doors:
     look: authz.Answer
     cancel: authz.Answer
     revoke: authz.Answer
+    repair: authz.Answer
     use: authz.Answer
     is_requester: bool
 
@@ -279,6 +280,7 @@ def doors(person: User, request: AccessRequest, grant: Grant | None, now: dateti
         look=authz.can_look_again(person, request),
         cancel=authz.can_cancel(person, request),
         revoke=authz.can_revoke(person, grant) if grant else NOT_GRANTED,
+        repair=authz.can_repair(person, grant, now) if grant else NOT_GRANTED,
         use=authz.can_use(person, grant, now) if grant else NOT_GRANTED,
         is_requester=person.pk == request.requester_id,
     )

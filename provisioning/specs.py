@@ -1,12 +1,13 @@
 """From rows to values: what the documents of a request or grant depend on."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from django.conf import settings
 
-from accounts.models import AwsAccount
-from provisioning.core.plan import AccountRef, GrantSpec
+from accounts.models import AccountPair, AwsAccount
+from provisioning.core.plan import AccountRef, GrantSpec, GroupSpec
 from provisioning.models import AccessRequest, Grant
 
 
@@ -15,10 +16,13 @@ def account_ref(account: AwsAccount) -> AccountRef:
     return AccountRef(account.partition, account.account_id, account.name)
 
 
-def spec_for_request(request: AccessRequest) -> GrantSpec:
+def spec_for_request(
+    request: AccessRequest, *, group_targets: Sequence[str] | None = None
+) -> GrantSpec:
     """What the documents of a request's grant would depend on, before the decision.
 
     An extension is about the role of the grant that it extends, with its end as asked.
+    `group_targets` spares a query where the caller does not look at the switch group.
     """
     pair, version, identity = request.offer.pair, request.profile_version, request.identity
     return GrantSpec(
@@ -30,7 +34,7 @@ def spec_for_request(request: AccessRequest) -> GrantSpec:
         user_arn=identity.arn,
         user_id=identity.unique_id,
         switch_group=pair.switch_group,
-        group_targets=tuple(pair.group_targets()),
+        group_targets=tuple(pair.group_targets() if group_targets is None else group_targets),
         group_policies=tuple(pair.source.group_policies),
         profile_role=version.role_name,
         managed_policies=tuple(version.managed_policies),
@@ -45,9 +49,9 @@ def spec_for_request(request: AccessRequest) -> GrantSpec:
     )
 
 
-def spec_for_grant(grant: Grant) -> GrantSpec:
+def spec_for_grant(grant: Grant, *, group_targets: Sequence[str] | None = None) -> GrantSpec:
     """What the documents of a grant depend on now."""
-    spec = spec_for_request(grant.request)
+    spec = spec_for_request(grant.request, group_targets=group_targets)
     return replace(
         spec,
         # What has settled is looked at as a whole: the group may have been changed since.
@@ -58,6 +62,22 @@ def spec_for_grant(grant: Grant) -> GrantSpec:
         starts_at=grant.starts_at,
         ends_at=grant.ends_at,
         revoked_at=grant.revoked_at,
+    )
+
+
+def spec_of_role(grant: Grant) -> GrantSpec:
+    """What the issued role of a grant depends on; nothing of its switch group, and no query."""
+    spec = spec_for_grant(grant, group_targets=())
+    return replace(spec, group_is_ready=True)
+
+
+def group_spec(pair: AccountPair) -> GroupSpec:
+    """What a pair's switch group depends on."""
+    return GroupSpec(
+        source=account_ref(pair.source),
+        name=pair.switch_group,
+        targets=tuple(pair.group_targets()),
+        policies=tuple(pair.source.group_policies),
     )
 
 

@@ -18,6 +18,8 @@ from audit.clock import database_now
 from provisioning import (
     converge,
     created_users,
+    cutback,
+    drift,
     lifecycle,
     onboard,
     preview,
@@ -26,7 +28,7 @@ from provisioning import (
     tasks,
 )
 from provisioning.core.states import RequestState
-from provisioning.models import AccessRequest, Grant, PasswordRequest
+from provisioning.models import AccessRequest, DriftFinding, Grant, PasswordRequest
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +90,7 @@ def due(now: datetime) -> Iterator[Job]:
             converge.converge,
             grant.pk,
         )
-    for check in _checks():
+    for check in _checks(now):
         yield Job(f"check:{check.pk}", tasks.check_connection, onboard.run_check, check.pk)
     for pair in AccountPair.objects.filter(next_check_at__lte=now)[:BATCH]:
         key = f"pair:{pair.pk}:{pair.next_check_at}"
@@ -106,6 +108,7 @@ def due(now: datetime) -> Iterator[Job]:
     for request in AccessRequest.objects.to_look_at(now)[:BATCH]:
         key = f"preview:{request.pk}:{request.next_look_at}"
         yield Job(key, tasks.preview_request, preview.preview, request.pk)
+    yield from _drift(now)
 
 
 def _of_created_users(now: datetime) -> Iterator[Job]:
@@ -120,15 +123,28 @@ def _of_created_users(now: datetime) -> Iterator[Job]:
         yield Job(key, tasks.create_or_remove_user, created_users.work, identity.pk)
 
 
+def _drift(now: datetime) -> Iterator[Job]:
+    """What scans found to be taken away, then the scans that are due."""
+    findings = DriftFinding.objects.open().filter(act_at__lte=now).order_by("act_at")
+    for finding in findings[:BATCH]:
+        key = f"drift:{finding.pk}:{finding.act_at}"
+        yield Job(key, tasks.cut_back, cutback.act, finding.pk)
+    drift.schedule(now)
+    for scan in drift.due(now)[:BATCH]:
+        yield Job(f"scan:{scan.pk}", tasks.scan_account, drift.run_scan, scan.pk)
+
+
 def _unclaimed(now: datetime) -> Q:
     return Q(leased_until__isnull=True) | Q(leased_until__lt=now)
 
 
-def _checks() -> Iterator[ConnectionCheck]:
-    """Checks that were asked for, and a first one for each account that never had any."""
+def _checks(now: datetime) -> Iterator[ConnectionCheck]:
+    """Checks that were asked for, a first one for each account that never had any, and another
+    one where the last is old."""
     ever = ConnectionCheck.objects.filter(account=OuterRef("pk"))
     for account in AwsAccount.objects.filter(~Exists(ever), retired_at__isnull=True)[:BATCH]:
         ConnectionCheck.objects.create(account=account, asked_by=lifecycle.SWEEPER)
+    onboard.ask_again(now)
     yield from ConnectionCheck.objects.filter(finished_at__isnull=True).order_by("id")[:BATCH]
 
 

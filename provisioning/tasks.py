@@ -12,6 +12,8 @@ from redis.exceptions import RedisError
 from provisioning import (
     converge,
     created_users,
+    cutback,
+    drift,
     onboard,
     preview,
     retirement,
@@ -67,6 +69,18 @@ def create_or_remove_user(identity_id: int) -> None:
 def set_password(request_id: int) -> None:
     """Set a one-time password."""
     created_users.set_password(request_id)
+
+
+@shared_task(name="sallyport.scan_account")
+def scan_account(scan_id: int) -> None:
+    """Compare an account with the rows."""
+    drift.run_scan(scan_id)
+
+
+@shared_task(name="sallyport.cut_back")
+def cut_back(finding_id: int) -> None:
+    """Take away what a scan found and nobody approved."""
+    cutback.act(finding_id)
 
 
 def nudge(task: Any, pk: int) -> bool:

@@ -6,7 +6,15 @@ from django.urls.converters import StringConverter
 from accounts import converters as converters
 from provisioning.core.naming import CODE_ALPHABET, CODE_LENGTH
 from provisioning.core.onboarding_files import TEMPLATE_NAME, TERRAFORM_NAME
-from provisioning.views import access, accounts, created_users, oversight, requests, retire
+from provisioning.views import (
+    access,
+    accounts,
+    created_users,
+    drift,
+    oversight,
+    requests,
+    retire,
+)
 
 
 class CodeConverter(StringConverter):
@@ -30,6 +38,7 @@ urlpatterns = [
     path("requests/<code:code>/cancel/", requests.cancel, name="cancel"),
     path("requests/<code:code>/revoke/", requests.revoke, name="revoke"),
     path("requests/<code:code>/extend/", requests.extend, name="extend"),
+    path("requests/<code:code>/repair/", drift.repair, name="repair"),
     path("requests/<code:code>/switch-role/", access.switch_role, name="switch"),
     path("accounts/<account_id:account_id>/retire/", retire.account, name="retire-account"),
     path("accounts/<account_id:account_id>/bring-back/", retire.bring_back, name="bring-back"),
@@ -41,6 +50,9 @@ urlpatterns = [
     path("identities/<int:pk>/password/", created_users.password, name="password"),
     path("passwords/<int:pk>/show/", created_users.password_show, name="password-show"),
     path("grants/", oversight.grants, name="grants"),
+    path("drift/", drift.drift_page, name="drift"),
+    path("drift/scan/", drift.scan_now, name="scan-now"),
+    path("drift/<int:pk>/restore/", drift.restore_group, name="restore-group"),
     path("audit/", oversight.audit_log, name="audit"),
     path("accounts/<account_id:account_id>/check/", accounts.check_connection, name="check"),
     path("accounts/<account_id:account_id>/set-up/", accounts.set_up, name="set-up"),

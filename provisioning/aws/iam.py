@@ -177,6 +177,11 @@ def _role(iam: IAMClient, name: str, assumed: Found | None) -> FoundRole | None:
     )
 
 
+def find_role(iam: IAMClient, name: str) -> FoundRole | None:
+    """The role of a name as it is now, or None. Of one outside our path only the frame is read."""
+    return _role(iam, name, None)
+
+
 def _contents(
     iam: IAMClient, path: str, name: str, assumed: Found | None
 ) -> tuple[dict[str, Document], tuple[str, ...]]:

@@ -190,6 +190,56 @@ def target_preview_policy(*, role_arn: str, boundary_arn: str, policies_arn: str
     )
 
 
+def scan_session_policy() -> Document:
+    """What the portal's session may do while it reads an account: that one call. AWS limits it to
+    no path."""
+    return _document(_statement("iam:GetAccountAuthorizationDetails", "*"))
+
+
+def cut_back_session_policy(*, group_arn: str) -> Document:
+    """What a session may do that takes away from a switch group what nobody approved.
+
+    It can add nobody and attach nothing. Writing the inline policy is needed to make it narrower.
+    """
+    return _document(
+        {"Effect": "Allow", "Action": "iam:GetGroup", "Resource": "*"},
+        {
+            "Effect": "Allow",
+            "Action": [
+                "iam:GetGroupPolicy",
+                "iam:ListGroupPolicies",
+                "iam:ListAttachedGroupPolicies",
+                "iam:PutGroupPolicy",
+                "iam:DeleteGroupPolicy",
+                "iam:DetachGroupPolicy",
+                "iam:RemoveUserFromGroup",
+            ],
+            "Resource": group_arn,
+        },
+    )
+
+
+def removal_session_policy(*, role_arn: str) -> Document:
+    """What a session may do that removes one role nobody answers for: lock it, empty it, delete."""
+    return _document(
+        {"Effect": "Allow", "Action": "iam:GetRole", "Resource": "*"},
+        {
+            "Effect": "Allow",
+            "Action": [
+                "iam:GetRolePolicy",
+                "iam:ListRolePolicies",
+                "iam:ListAttachedRolePolicies",
+                "iam:PutRolePermissionsBoundary",
+                "iam:PutRolePolicy",
+                "iam:DeleteRolePolicy",
+                "iam:DetachRolePolicy",
+                "iam:DeleteRole",
+            ],
+            "Resource": role_arn,
+        },
+    )
+
+
 def _statement(action: str, arn: str) -> Document:
     return {"Effect": "Allow", "Action": action, "Resource": arn}
 

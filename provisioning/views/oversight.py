@@ -38,6 +38,7 @@ def grants(request: HttpRequest) -> HttpResponse:
             "access": pages.access(one, now),
             # Approvers revoke from the request's page: asking for each row would cost a query each.
             "revocable": person.is_portal_admin and authz.can_revoke(person, one),
+            "repairable": authz.may_repair_any(person, one, now),
         }
         for one in page.object_list
     ]

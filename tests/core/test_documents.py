@@ -30,6 +30,9 @@ MADE = {
     "grant-source-session": documents.source_session_policy(
         group_arn=GROUP, user_arn=USER, policy_arns=[READ_ONLY]
     ),
+    "drift-scan-session": documents.scan_session_policy(),
+    "drift-cut-back-session": documents.cut_back_session_policy(group_arn=GROUP),
+    "drift-removal-session": documents.removal_session_policy(role_arn=ROLE),
     "grant-target-session": documents.target_session_policy(role_arn=ROLE, policy_arns=[READ_ONLY]),
     "preview-source-session": documents.source_preview_policy(
         group_arn=GROUP, user_arn=USER, policies_arn="arn:aws:iam::aws:policy/*"
@@ -190,3 +193,21 @@ def test_a_missing_deny_is_never_called_narrower() -> None:
     nothing = {"Version": "2012-10-17", "Statement": []}
 
     assert not documents.narrower(nothing, MADE["grant-dated-deny"])
+
+
+def test_a_scan_may_read_and_nothing_else() -> None:
+    (statement,) = MADE["drift-scan-session"]["Statement"]
+
+    assert statement["Action"] == "iam:GetAccountAuthorizationDetails"
+
+
+@pytest.mark.parametrize(
+    ("name", "arn"), [("drift-cut-back-session", GROUP), ("drift-removal-session", ROLE)]
+)
+def test_sessions_that_cut_back_name_one_thing_and_add_nothing(name: str, arn: str) -> None:
+    looks, changes = MADE[name]["Statement"]
+
+    assert looks["Action"] in (["iam:GetRole"], "iam:GetRole", "iam:GetGroup")
+    assert changes["Resource"] == arn
+    assert not [one for one in changes["Action"] if ":Create" in one or ":Attach" in one]
+    assert "iam:AddUserToGroup" not in changes["Action"]

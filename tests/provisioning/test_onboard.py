@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity, User
+from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import onboard, services
 from tests.aws_world import Aws
+from tests.conftest import ClientFor
+from tests.factories import AwsAccountFactory
 
 TARGET, ROLE = "222222222222", "SallyportProvisioner"
 PORTAL = "arn:aws:iam::999999999999:user/sallyport-portal"
@@ -264,3 +268,80 @@ def test_another_user_of_the_same_name_is_not_adopted(aws: Aws, alice: User) -> 
     identity.refresh_from_db()
     assert identity.unique_id == "AIDAALICEALICEALICE00"
     assert identity.last_error == "The IAM user was deleted and made again: link it anew."
+
+
+# --- Again and again -------------------------------------------------------------------------
+
+
+def a_check(account: AwsAccount, *, hours_ago: float, ok: bool = True) -> ConnectionCheck:
+    """A finished check of some time ago."""
+    at = database_now() - timedelta(hours=hours_ago)
+    made = ConnectionCheck.objects.create(
+        account=account, asked_by="dana", finished_at=at, findings=[{"key": "enter", "ok": ok}]
+    )
+    ConnectionCheck.objects.filter(pk=made.pk).update(asked_at=at)
+    return made
+
+
+@pytest.mark.django_db
+def test_a_connection_is_checked_again_once_the_last_check_is_old(
+    source: AwsAccount, target: AwsAccount
+) -> None:
+    a_check(source, hours_ago=7)
+    a_check(target, hours_ago=5)
+
+    for _ in range(3):
+        onboard.ask_again(database_now())
+
+    assert source.checks.filter(finished_at__isnull=True).count() == 1
+    assert not target.checks.filter(finished_at__isnull=True).exists()
+
+
+@pytest.mark.django_db
+def test_not_all_connections_are_checked_at_once() -> None:
+    for _ in range(onboard.AT_ONCE + 3):
+        a_check(AwsAccountFactory.create(), hours_ago=7)
+
+    onboard.ask_again(database_now())
+
+    asked = ConnectionCheck.objects.filter(finished_at__isnull=True)
+    assert asked.count() == onboard.AT_ONCE
+
+
+def test_a_failing_connection_tells_since_when(aws: Aws, target: AwsAccount) -> None:
+    a_check(target, hours_ago=3)
+    trust(aws, Principal={"AWS": "arn:aws:iam::999999999999:root"})
+
+    check(target)
+    check(target)
+
+    second, first, _ = target.checks.all()
+    assert first.failing_since == second.failing_since == first.finished_at
+    trust(aws, Condition={"StringEquals": {"sts:ExternalId": target.external_id}})
+    check(target)
+    assert target.checks.latest("pk").failing_since is None
+
+
+def test_old_checks_are_forgotten(aws: Aws, target: AwsAccount) -> None:
+    for number in range(onboard.KEPT_CHECKS + 5):
+        a_check(target, hours_ago=100 - number)
+
+    check(target)
+
+    assert target.checks.count() == onboard.KEPT_CHECKS
+
+
+def test_the_accounts_page_says_since_when_a_connection_fails(
+    target: AwsAccount, dana: User, client_for: ClientFor
+) -> None:
+    made = a_check(target, hours_ago=3, ok=False)
+    ConnectionCheck.objects.filter(pk=made.pk).update(failing_since=made.finished_at)
+    # A check that waits does not hide the last result.
+    ConnectionCheck.objects.create(account=target, asked_by="dana")
+
+    for path in ("/registry/accounts/", target.get_absolute_url()):
+        text = client_for(dana).get(path).content.decode()
+        assert "Failing since" in text
+    assert "3 hours ago" in client_for(dana).get("/registry/accounts/").content.decode().replace(
+        "\xa0", " "
+    )
