@@ -244,6 +244,10 @@ CELERY_TIMEZONE = "UTC"
 NUDGE_TIMEOUT = 1.0
 """Seconds a web page may spend on telling the workers; the sweeper finds what they missed."""
 
+CALLS_PER_SECOND = env.float("SALLYPORT_CALLS_PER_SECOND", default=20.0)
+"""The most calls a second that all workers together make to one AWS account; fewer for a while
+when AWS throttles."""
+
 HEARTBEAT = env.str("SALLYPORT_HEARTBEAT", default="")
 """A file that the sweeper touches after each round, for a health check to look at."""
 

@@ -1,9 +1,17 @@
 """Entering accounts: one session for each operation, narrowed to what the operation is about."""
 
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
 from accounts.models import AccountPair, AwsAccount
 from provisioning.aws.sessions import AccountSession, Provisioner, assume
 from provisioning.core import documents, naming
 from provisioning.core.plan import GrantSpec, GroupSpec
+from provisioning.core.steps import Side
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
 
 
 def provisioner(account: AwsAccount) -> Provisioner:
@@ -42,3 +50,53 @@ def enter_for_group(account: AwsAccount, spec: GroupSpec, *, operation: str) -> 
     arn = naming.group_arn(spec.source.partition, spec.source.account_id, spec.name)
     policy = documents.source_session_policy(group_arn=arn, policy_arns=spec.policy_arns)
     return assume(provisioner(account), session_name=naming.session_name(operation), policy=policy)
+
+
+ENTER = {Side.SOURCE: enter_source, Side.TARGET: enter_target}
+THREADS = 4
+"""Enough to enter both accounts and to ask two things at once in the source."""
+
+
+class Doors:
+    """Both accounts of a grant, entered beside each other for one operation.
+
+    Use it in a `with` statement: at its end all threads are done and all clients without keys.
+    Threads call AWS and nothing else; the database belongs to the thread that opened the doors.
+    """
+
+    def __init__(self, pair: AccountPair, spec: GrantSpec) -> None:
+        self._pair, self._spec = pair, spec
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sallyport-aws")
+        self._sessions: dict[Side, Future[AccountSession]] = {}
+
+    @property
+    def beside(self) -> Executor:
+        """Threads for calls beside the caller's own."""
+        return self._threads
+
+    def open(self, side: Side) -> None:
+        """Begin to enter an account, without waiting for the answer. Twice does no harm."""
+        if side not in self._sessions:
+            self._sessions[side] = self._threads.submit(ENTER[side], self._pair, self._spec)
+
+    def client(self, side: Side) -> "IAMClient":
+        """The IAM client of one side, once it is entered. Raises AwsError."""
+        self.open(side)
+        return self._sessions[side].result().client
+
+    def throttled(self, side: Side) -> int:
+        """How many answers of an account said that it was asked too fast."""
+        session = self._sessions.get(side)
+        if session is None or not session.done() or session.exception() is not None:
+            return 0
+        return session.result().tally.throttled
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._threads.shutdown(wait=True)
+        for session in self._sessions.values():
+            # Whoever could not enter has nothing to give back; the error was told where it matters.
+            with suppress(Exception):
+                session.result().close()

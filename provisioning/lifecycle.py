@@ -182,6 +182,11 @@ def renew(grant: Grant, now: datetime) -> bool:
     return held.update(leased_until=now + LEASE) == 1
 
 
+def postpone(grant: Grant, until: datetime) -> None:
+    """Give a claim back without having done anything: the account has no room at the moment."""
+    _record(grant, leased_until=None, next_check_at=until)
+
+
 def _record(grant: Grant, **values: object) -> None:
     """Write what a worker found, if its claim still holds and nobody revoked meanwhile."""
     held = Grant.objects.live().filter(

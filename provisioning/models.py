@@ -6,10 +6,10 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, RowNumber
 from django.urls import reverse
 
-from accounts.models import IamIdentity, Offer, ProfileVersion, User
+from accounts.models import AwsAccount, IamIdentity, Offer, ProfileVersion, User
 from provisioning.core import naming, states
 from provisioning.core.states import Phase, RequestState
 
@@ -170,16 +170,21 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         return self.exclude(phase=Phase.ENDED)
 
     def due(self, now: datetime) -> Self:
-        """Grants that a worker should look at, removals first, then the longest waiting.
+        """Grants that a worker should look at: removals first, then one of each target account in
+        turn, so that a thousand of one account do not keep the others waiting.
 
         Whatever is past its end or revoked is a removal, whatever its recorded phase says.
         """
         ending = Q(revoked_at__isnull=False) | Q(ends_at__lte=now)
-        return (
-            self.live()
-            .filter(next_check_at__lte=now)
-            .alias(is_removal=models.Case(models.When(ending, then=0), default=1))
-            .order_by("is_removal", "next_check_at")
+        removal = models.Case(models.When(ending, then=0), default=1)
+        turn = models.Window(
+            RowNumber(),
+            partition_by=[F("request__offer__pair__target"), removal],
+            order_by="next_check_at",
+        )
+        due = self.live().filter(next_check_at__lte=now)
+        return due.alias(is_removal=removal, turn=turn).order_by(
+            "is_removal", "turn", "next_check_at"
         )
 
 
@@ -303,3 +308,21 @@ class Grant(models.Model):
     def usable_at(self, now: datetime) -> bool:
         """Whether the Switch role link may be shown: made, seen in AWS, and not over."""
         return self.phase_at(now) is Phase.ACTIVE
+
+
+class AccountPace(models.Model):
+    """How many calls an account takes, shared by all workers. See `provisioning.core.pace`."""
+
+    account = models.OneToOneField(
+        AwsAccount, on_delete=models.CASCADE, primary_key=True, related_name="pace"
+    )
+    rate = models.FloatField()
+    """Calls a second, when AWS last throttled."""
+    free_at = models.DateTimeField()
+    """When the calls promised so far will be over."""
+    slowed_at = models.DateTimeField(null=True)
+    turn = models.PositiveBigIntegerField(default=0)
+    """Raised at each change, so that two workers cannot take the same room."""
+
+    def __str__(self) -> str:
+        return f"pace of {self.account_id}"

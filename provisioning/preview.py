@@ -10,8 +10,8 @@ from provisioning.aws import iam
 from provisioning.aws.errors import AwsError
 from provisioning.core import plan, states
 from provisioning.core.plan import ForeignObject, Found, GrantSpec
-from provisioning.core.steps import PlanStep
-from provisioning.entry import enter_source, enter_target
+from provisioning.core.steps import PlanStep, Side
+from provisioning.entry import Doors
 from provisioning.failures import in_words
 from provisioning.models import AccessRequest
 from provisioning.specs import spec_for_request
@@ -26,9 +26,14 @@ def preview(request_id: int) -> None:
     spec = spec_for_request(request)
     try:
         pair = request.offer.pair
-        source, target = enter_source(pair, spec), enter_target(pair, spec)
-        clients = iam.Clients(source=source.iam(), target=target.iam())
-        found = iam.observe(clients, plan.desired(spec, now))
+        with Doors(pair, spec) as doors:
+            doors.open(Side.SOURCE)
+            clients = iam.Clients(
+                target=doors.client(Side.TARGET),
+                source=doors.client(Side.SOURCE),
+                beside=doors.beside,
+            )
+            found = iam.observe(clients, plan.desired(spec, now))
         result = _preview_result(spec, found, now)
     except (AwsError, ForeignObject) as error:
         result = {"steps": [], "problem": in_words(error)}

@@ -36,13 +36,17 @@ def spec_for_request(request: AccessRequest) -> GrantSpec:
         require_mfa=version.require_mfa,
         boundary_arn=pair.target.boundary_arn,
         duration=request.duration,
+        group_is_ready=pair.state == "ready",
     )
 
 
 def spec_for_grant(grant: Grant) -> GrantSpec:
     """What the documents of a grant depend on now."""
+    spec = spec_for_request(grant.request)
     return replace(
-        spec_for_request(grant.request),
+        spec,
+        # What has settled is looked at as a whole: the group may have been changed since.
+        group_is_ready=spec.group_is_ready and grant.settled_at is None,
         user_arn=grant.iam_user_arn,
         user_id=grant.iam_user_id,
         boundary_arn=grant.boundary_arn,

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 
+from provisioning.aws.clients import Credentials
 from provisioning.aws.errors import AwsError, calling
-from provisioning.aws.sessions import Credentials
 from sandbox import world
 from sandbox.world import IamUser
 

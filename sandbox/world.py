@@ -16,6 +16,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -24,8 +25,8 @@ from django.conf import settings
 
 from accounts.aws_names import STS_REGION
 from accounts.models import AwsAccount
+from provisioning.aws.clients import Credentials, lend
 from provisioning.aws.errors import AwsError, Kind, calling
-from provisioning.aws.sessions import Credentials, client_for
 from provisioning.core import onboarding
 from provisioning.core.documents import dumps
 
@@ -82,7 +83,13 @@ def client(service: str, credentials: Credentials, region: str) -> Any:
             "AWS_ENDPOINT_URL does not name a server on this machine. The sandbox makes users and "
             "roles with made-up keys, so it talks to its own stand-in for AWS only: use make demo."
         )
-    return client_for(service, credentials, region)
+    return _client(service, credentials, region, endpoint.geturl())
+
+
+@lru_cache(maxsize=64)
+def _client(service: str, credentials: Credentials, region: str, endpoint: str) -> Any:
+    """Kept, unlike the product's: these keys are made up, and making clients takes time."""
+    return lend(service, region, credentials).client
 
 
 def administrator(account_id: str, region: str = STS_REGION[PARTITION]) -> "IAMClient":

@@ -1,17 +1,22 @@
 #!/bin/sh
 # Runs the tests and prints what they cover. Called by `make test`; arguments go to pytest.
 #
-# Coverage is started around pytest and not inside it, because the plugin that starts the servers
-# imports the code under test before pytest-cov would begin to look.
+# Two processes share the tests: the time is mostly spent waiting for servers, and the machine of
+# continuous integration has two cores. Each process has servers of its own, so ARGS="-n 4" is
+# right on a larger machine, and ARGS="-n 0" gives one process, for a debugger.
+#
+# Coverage starts with each of these processes by COVERAGE_PROCESS_START (tests/services.py says
+# where it ends), because the plugin that starts the servers imports the code under test before
+# pytest-cov would begin to look.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
 python() { .venv/bin/python "$@"; }
 
 python -m coverage erase
-python -m coverage run -m pytest "$@"
+COVERAGE_PROCESS_START=pyproject.toml python -m pytest -n 2 --dist loadgroup "$@"
 status=$?
-# Processes that the tests started have written files of their own, if pyproject.toml asks for it.
+# Each process has written a file of its own.
 python -m coverage combine --quiet >/dev/null 2>&1
 python -m coverage report || [ $status -ne 0 ] || status=1
 exit $status

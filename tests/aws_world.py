@@ -12,8 +12,8 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import AwsAccount, IamIdentity, Offer, User
 from provisioning import services, specs
+from provisioning.aws.clients import Credentials
 from provisioning.aws.errors import AwsError, calling
-from provisioning.aws.sessions import Credentials
 from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest, Decision, Grant
 from sandbox import world

@@ -6,6 +6,9 @@ collected tests need it: PostgreSQL for tests with a database, the broker and th
 tests that ask for `broker_url` and `aws_endpoint`. Nothing is left running, even after
 `kill -9`.
 
+With pytest-xdist each of its processes loads this plugin and has servers of its own, so that tests
+which reset AWS or empty the broker never meet.
+
 DATABASE_URL in the environment is used as it is, for example to run on another database.
 """
 
@@ -29,6 +32,8 @@ from sandbox.processes import Child, Supervisor, free_port, log_shows
 START_TIMEOUT = 60.0  # seconds
 _PREFIX = "sallyport-tests-"
 _BASE = Path("/tmp")  # noqa: S108  # An account without rights must be able to enter it.
+_OWN_DATABASE = "SALLYPORT_TESTS_OWN_DATABASE"
+"""Tells a process of pytest-xdist that the DATABASE_URL it inherits is ours and no developer's."""
 
 
 class Services:
@@ -36,7 +41,7 @@ class Services:
 
     def __init__(self) -> None:
         self.ports = {name: free_port() for name in ("database", "broker", "aws")}
-        self.own_database = "DATABASE_URL" not in os.environ
+        self.own_database = "DATABASE_URL" not in os.environ or _OWN_DATABASE in os.environ
         self.started: set[str] = set()
         self.supervisor = Supervisor()
         self._folder: Path | None = None
@@ -46,9 +51,13 @@ class Services:
         local = servers.local_environment(
             os.environ, aws_port=self.ports["aws"], broker_port=self.ports["broker"]
         )
-        database = f"postgres://sallyport@127.0.0.1:{self.ports['database']}/sallyport"
+        own = {
+            "DATABASE_URL": f"postgres://sallyport@127.0.0.1:{self.ports['database']}/sallyport",
+            _OWN_DATABASE: "yes",
+        }
+        given = {"DATABASE_URL": os.environ.get("DATABASE_URL", "")}
         return local | {
-            "DATABASE_URL": database if self.own_database else os.environ["DATABASE_URL"],
+            **(own if self.own_database else given),
             "SECRET_KEY": "a key for tests, which protects nothing",
             "DJANGO_SETTINGS_MODULE": "portal.settings",
         }
@@ -206,6 +215,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Start together what the collected tests will need."""
     if session.config.option.collectonly:
         return
+    # Measured are the processes that run tests. The servers and commands that tests start would
+    # only be slower for it, and pytest-xdist has started its processes by now.
+    os.environ.pop("COVERAGE_PROCESS_START", None)
     fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     if any(item.get_closest_marker("django_db") for item in session.items):
         fixtures.add("django_db_setup")

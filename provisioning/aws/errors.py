@@ -6,6 +6,9 @@ from enum import StrEnum
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+type Failure = ClientError | BotoCoreError | ResponseParserError
 
 
 class Kind(StrEnum):
@@ -17,16 +20,18 @@ class Kind(StrEnum):
     """Trying again changes nothing: refused, malformed, a quota is full."""
     GONE = "gone"
     """The thing named does not exist; on removal that is success [AWS-FACTS 8.5]."""
+    UNKNOWN_YET = "unknown yet"
+    """A user that AWS may not know everywhere yet, or never again: tried for a while [4.6]."""
     EXISTS = "exists"
     """The thing to be made exists: perhaps ours, after an answer that was lost [7.5]."""
 
 
-TRANSIENT_CODES: Final = frozenset(
+THROTTLING_CODES: Final = frozenset(
+    {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"}
+)
+
+TRANSIENT_CODES: Final = THROTTLING_CODES | frozenset(
     {
-        "Throttling",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "TooManyRequestsException",
         "ServiceFailure",
         "ServiceUnavailable",
         "InternalFailure",
@@ -38,6 +43,7 @@ TRANSIENT_CODES: Final = frozenset(
         "ExpiredToken",
         "ExpiredTokenException",
         "RequestExpired",
+        "RequestTimeTooSkewed",
     }
 )
 """botocore's standard retries cover the first group only [7.4]; the row's back-off does the rest.
@@ -45,7 +51,10 @@ DeleteConflict is here because the next plan sees what is still attached and rem
 
 INVALID_PRINCIPAL: Final = "Invalid principal in policy"
 """A user just made is unknown to other regions for up to half a minute; a deleted or misspelt one
-for ever, with the same words [4.6]. So it is tried again, within the bounds of the row."""
+for ever, with the same words [4.6]. So it is tried again, but not for ever."""
+
+CLOCK: Final = "Signature expired", "Signature not yet current"
+"""The words with which AWS refuses a request of a wrong clock: it passes when the clock is set."""
 
 
 class AwsError(Exception):
@@ -62,7 +71,7 @@ class AwsError(Exception):
         self.request_id = request_id
 
 
-def sorted_error(error: ClientError | BotoCoreError, call: str) -> AwsError:
+def sorted_error(error: Failure, call: str) -> AwsError:
     """The failure as an AwsError."""
     if not isinstance(error, ClientError):
         # No answer, or one that could not be read: it says nothing about what AWS did.
@@ -84,7 +93,9 @@ def _kind(code: str, message: str, status: int) -> Kind:
         return Kind.GONE
     if code == "EntityAlreadyExists":
         return Kind.EXISTS
-    if code in TRANSIENT_CODES or status >= 500 or INVALID_PRINCIPAL in message:
+    if INVALID_PRINCIPAL in message:
+        return Kind.UNKNOWN_YET
+    if code in TRANSIENT_CODES or status >= 500 or message.startswith(CLOCK):
         return Kind.TRANSIENT
     return Kind.PERMANENT
 
@@ -94,5 +105,5 @@ def calling(call: str) -> Iterator[None]:
     """Turn what botocore raises inside into an AwsError that names the call."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError) as error:
         raise sorted_error(error, call) from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, wait
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
 from provisioning.aws.errors import AwsError, Kind, calling
@@ -28,28 +29,35 @@ from provisioning.core.steps import (
     SetBoundary,
     SetSessionLength,
     Side,
+    TagRole,
     UpdateTrust,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_iam.type_defs import TagTypeDef
 
 type Observed = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Clients:
-    """One IAM client for each side of a grant.
+    """One IAM client for each side of a grant, and threads to ask things beside each other.
 
-    One may be missing while access is removed: an account that lets us in no more must not keep
-    the other one open. Nothing is then seen or done on that side.
+    One client may be missing while access is removed: an account that lets us in no more must not
+    keep the other one open. Nothing is then seen or done on that side.
     """
 
     source: IAMClient | None
     target: IAMClient | None
+    beside: Executor
+
+    def reach(self, side: Side) -> bool:
+        """Whether there is a client of this side."""
+        return (self.source if side is Side.SOURCE else self.target) is not None
 
     def on(self, side: Side) -> IAMClient:
-        """The client of one side."""
+        """The client of one side. Raises LookupError where there is none."""
         client = self.source if side is Side.SOURCE else self.target
         if client is None:
             message = f"There is no session in the {side} account."
@@ -86,19 +94,31 @@ def find_user(iam: IAMClient, name: str) -> FoundUser | None:
     return FoundUser(name=user["UserName"], arn=user["Arn"], unique_id=user["UserId"])
 
 
-def observe(clients: Clients, wanted: Wanted) -> Found:
-    """Everything that exists under a grant's names, in both accounts. Reads only."""
-    role = _role(clients.target, wanted.role_name) if clients.target else None
-    if clients.source is None:
-        return Found(role=role)
-    user = find_user(clients.source, wanted.user)
-    return Found(
-        # Whoever only leaves the group need not know what it allows.
-        group=find_group(clients.source, wanted.group_name) if wanted.group else None,
-        member=user is not None and _is_member(clients.source, wanted.user, wanted.group_name),
-        role=role,
-        user_id=user.unique_id if user else "",
-    )
+def observe(clients: Clients, wanted: Wanted, assumed: Found | None = None) -> Found:
+    """Everything that exists under a grant's names, in both accounts. Reads only.
+
+    `assumed` is what AWS has acknowledged already. Of a role it leaves the frame to be read (does
+    it exist, is it ours, whom does it trust), and of the source account nothing.
+    """
+    source = None if assumed else clients.beside.submit(_source, clients, wanted)
+    role = _role(clients.target, wanted.role_name, assumed) if clients.target else None
+    return replace(assumed or (source.result() if source else Found()), role=role)
+
+
+def _source(clients: Clients, wanted: Wanted) -> Found:
+    """The source side: user and membership are asked for at the same time."""
+    iam = clients.source
+    if iam is None:
+        return Found()
+    member = clients.beside.submit(_is_member, iam, wanted.user, wanted.group_name)
+    user = find_user(iam, wanted.user)
+    # Whoever only leaves the group need not know what it allows.
+    group = find_group(iam, wanted.group_name) if wanted.group else None
+    if user is None:
+        # Whatever is answered about the groups of nobody means nothing.
+        wait([member])
+        return Found(group=group)
+    return Found(group=group, member=member.result(), user_id=user.unique_id)
 
 
 def _is_member(iam: IAMClient, user: str, group: str) -> bool:
@@ -132,12 +152,12 @@ def _group_policy(iam: IAMClient, group: str, policy: str) -> Document:
     return _document(answer["PolicyDocument"])
 
 
-def _role(iam: IAMClient, name: str) -> FoundRole | None:
+def _role(iam: IAMClient, name: str, assumed: Found | None) -> FoundRole | None:
     answer = _if_there("iam:GetRole", lambda: iam.get_role(RoleName=name))
     if answer is None:
         return None
     role = answer["Role"]
-    inline, managed = ({}, ()) if role["Path"] != naming.PATH else _role_policies(iam, name)
+    inline, managed = _contents(iam, role["Path"], name, assumed)
     return FoundRole(
         path=role["Path"],
         trust=_document(role["AssumeRolePolicyDocument"]),
@@ -147,6 +167,17 @@ def _role(iam: IAMClient, name: str) -> FoundRole | None:
         inline=inline,
         managed=managed,
     )
+
+
+def _contents(
+    iam: IAMClient, path: str, name: str, assumed: Found | None
+) -> tuple[dict[str, Document], tuple[str, ...]]:
+    """What a role holds; of one that is not ours nothing is read."""
+    if path != naming.PATH:
+        return {}, ()
+    if assumed is not None and assumed.role is not None:
+        return dict(assumed.role.inline), assumed.role.managed
+    return _role_policies(iam, name)
 
 
 def _role_policies(iam: IAMClient, name: str) -> tuple[dict[str, Document], tuple[str, ...]]:
@@ -217,6 +248,8 @@ def _call(iam: IAMClient, step: PlanStep) -> None:
             iam.put_role_permissions_boundary(
                 RoleName=step.role, PermissionsBoundary=step.boundary_arn
             )
+        case TagRole():
+            iam.tag_role(RoleName=step.role, Tags=_tags(step.tags))
         case SetSessionLength():
             iam.update_role(RoleName=step.role, MaxSessionDuration=step.max_session_seconds)
         case PutRolePolicy():
@@ -235,6 +268,10 @@ def _call(iam: IAMClient, step: PlanStep) -> None:
             assert_never(step)
 
 
+def _tags(tags: Mapping[str, str]) -> list[TagTypeDef]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
 def _create_role(iam: IAMClient, step: CreateRole) -> None:
     iam.create_role(
         Path=naming.PATH,
@@ -242,6 +279,6 @@ def _create_role(iam: IAMClient, step: CreateRole) -> None:
         AssumeRolePolicyDocument=dumps(step.trust),
         PermissionsBoundary=step.boundary_arn,
         MaxSessionDuration=step.max_session_seconds,
-        Tags=[{"Key": key, "Value": value} for key, value in step.tags.items()],
+        Tags=_tags(step.tags),
         Description="Made by Sallyport for one grant; see the tags.",
     )

@@ -2,47 +2,24 @@
 
 The portal's own identity (environment, task role or instance role) is used here and only here,
 for one call: AssumeRole on a registered provisioner role. Everything else takes the credentials
-of one `AccountSession` (docs/adr/0006, 0008).
+of one `AccountSession` (docs/adr/0006, 0008, 0011).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
-import botocore.session
-from boto3 import Session
-from botocore.config import Config
-
+from provisioning.aws.clients import Credentials, Lent, Tally, lend
 from provisioning.aws.errors import AwsError, Kind, calling
 from provisioning.core.documents import Document, dumps
 
 if TYPE_CHECKING:
-    from botocore.loaders import Loader
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_sts import STSClient
 
 SESSION_SECONDS: Final = 900
 """Fifteen minutes, the shortest that STS gives [AWS-FACTS 3.8]."""
-
-CONFIG: Final = Config(
-    retries={"mode": "standard", "total_max_attempts": 3},
-    connect_timeout=5,
-    read_timeout=20,
-    user_agent_extra="sallyport",
-)
-"""Stated, because the defaults are legacy retries and minute-long waits [7.4]. STS endpoints are
-regional by default now [7.10]."""
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """Keys of one identity. They live inside one call and are never printed."""
-
-    access_key_id: str
-    secret_access_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -57,53 +34,53 @@ class Provisioner:
 
 @dataclass(frozen=True)
 class AccountSession:
-    """A session in one account, proved to be that account."""
+    """A session in one account, proved to be that account.
+
+    Use it in a `with` statement: its clients go back without their keys when the operation is
+    over. One that is never closed only leaves its clients to the garbage collector.
+    """
 
     account_id: str
     region: str
     credentials: Credentials
+    _lent: list[Lent] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def client(self) -> IAMClient:
+        """The session's one IAM client: made when it is first asked for."""
+        client: IAMClient = self._lent[0].client if self._lent else self._lend("iam")
+        return client
 
     def iam(self) -> IAMClient:
         """An IAM client that can be nobody but this session."""
-        client: IAMClient = client_for("iam", self.credentials, self.region)
+        client: IAMClient = self._lend("iam")
         return client
 
     def sts(self) -> STSClient:
         """An STS client that can be nobody but this session."""
-        client: STSClient = client_for("sts", self.credentials, self.region)
+        client: STSClient = self._lend("sts")
         return client
 
+    def _lend(self, service: str) -> Any:
+        self._lent.append(lend(service, self.region, self.credentials))
+        return self._lent[-1].client
 
-@cache
-def _loader() -> Loader:
-    """Service models, parsed once a process: they are most of what a client costs. They hold no
-    credentials, unlike a session or a client, of which none is kept."""
-    loader: Loader = botocore.session.get_session().get_component("data_loader")
-    return loader
+    @property
+    def tally(self) -> Tally:
+        """What the session has cost so far, AssumeRole not counted."""
+        tallies = [one.tally for one in self._lent]
+        return Tally(sum(one.sent for one in tallies), sum(one.throttled for one in tallies))
 
+    def __enter__(self) -> Self:
+        return self
 
-def _botocore_session() -> botocore.session.Session:
-    session = botocore.session.Session()
-    session.register_component("data_loader", _loader())
-    return session
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
-
-def client_for(service: str, credentials: Credentials | None, region: str) -> Any:
-    """A client with explicit credentials; None means the portal's own identity.
-
-    botocore resolves the endpoint: IAM hosts differ by partition [7.8].
-    """
-    session = Session(botocore_session=_botocore_session())
-    keys = (
-        {}
-        if credentials is None
-        else {
-            "aws_access_key_id": credentials.access_key_id,
-            "aws_secret_access_key": credentials.secret_access_key,
-            "aws_session_token": credentials.session_token,
-        }
-    )
-    return session.client(service, region_name=region, config=CONFIG, **keys)  # type: ignore[call-overload]  # the service is a variable here
+    def close(self) -> None:
+        """Give all clients back, without their keys."""
+        for one in self._lent:
+            one.give_back()
 
 
 def assume(
@@ -129,8 +106,7 @@ def assume(
         request["ExternalId"] = external_id or provisioner.external_id
     if policy is not None:
         request["Policy"] = dumps(policy)
-    with calling("sts:AssumeRole"):
-        portal: STSClient = client_for("sts", None, provisioner.region)
+    with calling("sts:AssumeRole"), lend("sts", provisioner.region, None) as portal:
         answer = portal.assume_role(**request)
     return _session(provisioner, answer["Credentials"], answer["AssumedRoleUser"]["Arn"])
 

@@ -6,7 +6,7 @@ Dates are ISO 8601 in UTC, whole seconds: AWS takes no other form in policies [A
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from provisioning.core import naming
 
@@ -200,11 +200,90 @@ def same(one: Document, other: Document) -> bool:
 
 
 def narrower(found: Document, wanted: Document) -> bool:
-    """Whether every statement found is also wanted: nothing was added, something may be missing.
+    """Whether `found` lets nobody do more than `wanted`, so that writing `wanted` would give.
 
-    Holds for documents of Allow statements only; with a Deny among them the answer is False.
+    Each Allow found must be one that is wanted, perhaps with more conditions or an earlier end;
+    a Deny found only takes away. And each Deny wanted must be there, as it is or with an earlier
+    beginning. Where this cannot be told the answer is False: the document counts as widened.
     """
-    wanted_statements = canonical(wanted).get("Statement", [])
-    statements = canonical(found).get("Statement", [])
-    allows = all(one.get("Effect") == "Allow" for one in wanted_statements)
-    return allows and all(one in wanted_statements for one in statements)
+    there, due = _statements(found), _statements(wanted)
+    allows = all(
+        any(_within(one, other) for other in due) for one in there if one.get("Effect") != "Deny"
+    )
+    denies = all(
+        any(_denies_as_much(other, one) for other in there)
+        for one in due
+        if one.get("Effect") == "Deny"
+    )
+    return allows and denies
+
+
+def _statements(document: Document) -> list[Document]:
+    found = canonical(document).get("Statement", [])
+    return [one for one in found if isinstance(one, dict)]
+
+
+NOW: Final = "aws:CurrentTime"
+
+
+def only_denies(document: Document) -> bool:
+    """Whether a document takes away and gives nothing."""
+    statements = _statements(document)
+    return bool(statements) and all(one.get("Effect") == "Deny" for one in statements)
+
+
+def _within(found: Document, wanted: Document) -> bool:
+    """Whether an Allow is a wanted one, perhaps of less, or with more conditions."""
+    return _covers(_frame(wanted), _frame(found)) and all(
+        _as_strict(operator, key, found.get("Condition", {}).get(operator, {}).get(key), values)
+        for operator, keys in wanted.get("Condition", {}).items()
+        for key, values in keys.items()
+    )
+
+
+def _frame(statement: Document) -> Document:
+    """A statement without its conditions, and without the name that means nothing."""
+    return {key: value for key, value in statement.items() if key not in {"Condition", "Sid"}}
+
+
+def _covers(wanted: Document, found: Document) -> bool:
+    """Whether the frames are the same, but for fewer actions and resources."""
+    return wanted.keys() == found.keys() and all(
+        set(found[key]) <= set(wanted[key])
+        if key in {"Action", "Resource"}
+        else found[key] == wanted[key]
+        for key in wanted
+    )
+
+
+def _as_strict(operator: str, key: str, found: Any, wanted: Any) -> bool:
+    if operator == "DateLessThan" and key == NOW and found and wanted:
+        return all(_moment(one) <= _moment(wanted[0]) for one in found)
+    return bool(found == wanted)
+
+
+def _denies_as_much(found: Document, wanted: Document) -> bool:
+    """Whether a Deny denies all that is wanted: the same from an earlier moment, or always."""
+    if _frame(found) != _frame(wanted):
+        return False
+    begins = wanted.get("Condition", {}).get("DateGreaterThanEquals", {}).get(NOW)
+    began = found.get("Condition", {}).get("DateGreaterThanEquals", {}).get(NOW)
+    dated = set(found.get("Condition", {})) <= {"DateGreaterThanEquals"}
+    if dated and begins and began and len(found.get("Condition", {})) == len(began) == 1:
+        return _moment(began[0]) <= _moment(begins[0])
+    return not found.get("Condition") or found.get("Condition") == wanted.get("Condition")
+
+
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def _moment(value: Any) -> datetime:
+    """A date of a policy: ISO 8601 or seconds since 1970. What cannot be read counts as latest."""
+    text = str(value)
+    try:
+        if text.isdigit():
+            return datetime.fromtimestamp(int(text), UTC)
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError):
+        return LATEST
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

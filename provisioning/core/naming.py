@@ -19,9 +19,8 @@ TAG_PORTAL: Final = "sallyport:portal"
 TAG_ENDS_AT: Final = "sallyport:ends-at"
 
 END_POLICY: Final = "SallyportEnd"
-"""Inline policy of an issued role: the dated deny."""
-REVOKED_POLICY: Final = "SallyportRevoked"
-"""Inline policy of an issued role: the unconditional deny that comes first when access ends."""
+"""Inline policy of an issued role: the dated deny. A revocation writes the unconditional deny over
+it, so that there is no moment without one, and one policy less to remove."""
 PROFILE_POLICY: Final = "SallyportProfile"
 """Inline policy of an issued role: the profile's own statements."""
 SWITCH_POLICY: Final = "SallyportSwitch"

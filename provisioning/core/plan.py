@@ -32,6 +32,7 @@ from provisioning.core.steps import (
     RemoveUserFromGroup,
     SetBoundary,
     SetSessionLength,
+    TagRole,
     UpdateTrust,
 )
 
@@ -79,6 +80,8 @@ class GrantSpec:
     revoked_at: datetime | None = None
     keep_membership: bool = False
     """Whether another live grant of this user needs the switch group."""
+    group_is_ready: bool = False
+    """Whether the switch group is known to be as registered, and need not be looked at."""
 
     @property
     def role_name(self) -> str:
@@ -140,7 +143,10 @@ class Wanted:
     """Tags that prove a role of this name to be ours."""
     boundary_arn: str
     """Needed to remove a role too: AWS lets us lock out only a role that has it."""
+    denies: tuple[Document, ...] = field(hash=False)
+    """Forms of the end policy with which a role lets nobody do anything from now on."""
     group: WantedGroup | None
+    """None where the group is left as it is: access is over, or the group is known to be ready."""
     role: WantedRole | None
     member: bool
 
@@ -180,6 +186,28 @@ class Found:
 NOTHING = Found()
 
 
+def as_made(spec: GrantSpec, *, locked: bool) -> Found:
+    """What exists for a grant that was as wanted when last seen, with nobody having touched it.
+
+    Removal begins from this instead of reading everything: what AWS contradicts is then read.
+    """
+    role = _wanted_role(spec)
+    inline = dict(role.inline) | ({naming.END_POLICY: documents.deny_all()} if locked else {})
+    return Found(
+        member=not spec.keep_membership,
+        role=FoundRole(
+            path=naming.PATH,
+            trust=role.trust,
+            boundary_arn=role.boundary_arn,
+            tags=role.tags,
+            max_session_seconds=role.max_session_seconds,
+            inline=inline,
+            managed=role.managed,
+        ),
+        user_id=spec.user_id,
+    )
+
+
 def desired(spec: GrantSpec, now: datetime) -> Wanted:
     """What should exist at `now`: everything while the grant lives, names alone afterwards."""
     lives = spec.ends_at is None or states.should_exist(
@@ -191,10 +219,18 @@ def desired(spec: GrantSpec, now: datetime) -> Wanted:
         role_name=spec.role_name,
         owner_tags={naming.TAG_GRANT: spec.code, naming.TAG_PORTAL: spec.portal_id},
         boundary_arn=spec.boundary_arn,
-        group=desired_group(spec.group) if lives else None,
+        denies=_denies(spec),
+        group=desired_group(spec.group) if lives and not spec.group_is_ready else None,
         role=_wanted_role(spec) if lives else None,
         member=lives or spec.keep_membership,
     )
+
+
+def _denies(spec: GrantSpec) -> tuple[Document, ...]:
+    """The unconditional deny; of an access that ends by itself the dated one is enough."""
+    if spec.revoked_at is not None:
+        return (documents.deny_all(),)
+    return documents.deny_all(), documents.dated_deny(spec.end)
 
 
 @dataclass(frozen=True)
@@ -374,6 +410,9 @@ def _role_frame(name: str, role: WantedRole, found: FoundRole) -> Iterator[PlanS
     if found.max_session_seconds != role.max_session_seconds:
         gives = found.max_session_seconds < role.max_session_seconds
         yield SetSessionLength(role=name, max_session_seconds=role.max_session_seconds, gives=gives)
+    tags = {key: found.tags.get(key, "") for key in role.tags}
+    if tags != dict(role.tags):
+        yield TagRole(role=name, tags=role.tags, before=tags)
 
 
 def _role_contents(name: str, role: WantedRole, found: FoundRole | None) -> Iterator[PlanStep]:
@@ -384,8 +423,9 @@ def _role_contents(name: str, role: WantedRole, found: FoundRole | None) -> Iter
     for arn in sorted(set(managed) - set(role.managed)):
         yield DetachRolePolicy(role=name, policy_arn=arn)
     for policy in sorted(set(inline) - set(role.inline)):
-        # Removing our own lock-out would open the role again: that waits for a person.
-        yield DeleteRolePolicy(role=name, policy=policy, gives=policy == naming.REVOKED_POLICY)
+        # Somebody's own Deny is a lock: to remove it would open the role again.
+        gives = documents.only_denies(inline[policy])
+        yield DeleteRolePolicy(role=name, policy=policy, gives=gives)
     yield from _inline(name, naming.PROFILE_POLICY, role, inline)
     for arn in sorted(set(role.managed) - set(managed)):
         yield AttachRolePolicy(role=name, policy_arn=arn)
@@ -394,8 +434,8 @@ def _role_contents(name: str, role: WantedRole, found: FoundRole | None) -> Iter
 _PURPOSES = {
     naming.END_POLICY: "Deny everything from the end on, so that open sessions stop too.",
     naming.PROFILE_POLICY: "Give the role the profile's own statements.",
-    naming.REVOKED_POLICY: "Lock everybody out of the role, open sessions included.",
 }
+LOCK_OUT = "Lock everybody out of the role, open sessions included."
 
 
 def _inline(
@@ -412,7 +452,7 @@ def _inline(
         purpose=_PURPOSES[policy],
         document=document,
         before=before,
-        gives=permits and (before is None or documents.narrower(before, document)),
+        gives=permits if before is None else documents.narrower(before, document),
     )
 
 
@@ -420,15 +460,27 @@ def lock_out(name: str) -> PutRolePolicy:
     """The step that denies a role everything at once: the first of every revocation."""
     return PutRolePolicy(
         role=name,
-        policy=naming.REVOKED_POLICY,
-        purpose=_PURPOSES[naming.REVOKED_POLICY],
+        policy=naming.END_POLICY,
+        purpose=LOCK_OUT,
         document=documents.deny_all(),
+    )
+
+
+def locks_out(step: PlanStep) -> bool:
+    """Whether nobody gets anything through the role once this step is done."""
+    return isinstance(step, PutRolePolicy) and documents.same(step.document, documents.deny_all())
+
+
+def arms(step: PlanStep) -> bool:
+    """Whether a step gives a role permissions: everything else has to stand before it."""
+    return isinstance(step, AttachRolePolicy) or (
+        isinstance(step, PutRolePolicy) and step.policy == naming.PROFILE_POLICY
     )
 
 
 def _remove(wanted: Wanted, found: Found) -> Iterator[PlanStep]:
     name = wanted.role_name
-    if found.role is not None and naming.REVOKED_POLICY not in found.role.inline:
+    if found.role is not None and not _is_locked(wanted, found.role):
         if found.role.boundary_arn != wanted.boundary_arn:
             yield SetBoundary(role=name, boundary_arn=wanted.boundary_arn)
         yield lock_out(name)
@@ -438,14 +490,76 @@ def _remove(wanted: Wanted, found: Found) -> Iterator[PlanStep]:
         yield from _delete_role(name, found.role)
 
 
+def _is_locked(wanted: Wanted, role: FoundRole) -> bool:
+    end = role.inline.get(naming.END_POLICY, {})
+    return any(documents.same(end, one) for one in wanted.denies)
+
+
 def _delete_role(name: str, role: FoundRole) -> Iterator[PlanStep]:
-    """Permissions go before the denies, so that no moment in between lets anything through."""
+    """Permissions go before the deny, so that no moment in between lets anything through."""
     for arn in sorted(role.managed):
         yield DetachRolePolicy(role=name, policy_arn=arn)
-    denies = {naming.END_POLICY, naming.REVOKED_POLICY}
-    for policy in sorted(set(role.inline) - denies):
+    for policy in sorted(set(role.inline) - {naming.END_POLICY}):
         yield DeleteRolePolicy(role=name, policy=policy)
-    for policy in (naming.END_POLICY, naming.REVOKED_POLICY):
-        if policy in role.inline or policy == naming.REVOKED_POLICY:
-            yield DeleteRolePolicy(role=name, policy=policy)
+    # There is one by now: the role was locked out if it had none.
+    yield DeleteRolePolicy(role=name, policy=naming.END_POLICY)
     yield DeleteRole(role=name)
+
+
+# --- What is known after a step was answered -------------------------------------------------
+
+
+def after(found: Found, steps: Sequence[PlanStep]) -> Found:
+    """What exists once AWS has acknowledged these steps. Groups are always read instead."""
+    for step in steps:
+        found = _after(found, step)
+    return found
+
+
+def _after(found: Found, step: PlanStep) -> Found:
+    match step:
+        case AddUserToGroup():
+            return replace(found, member=True)
+        case RemoveUserFromGroup():
+            return replace(found, member=False)
+        case CreateRole():
+            return replace(found, role=_made_role(step))
+        case DeleteRole():
+            return replace(found, role=None)
+    if found.role is None:
+        return found
+    return replace(found, role=_role_after(found.role, step))
+
+
+def _made_role(step: CreateRole) -> FoundRole:
+    return FoundRole(
+        path=naming.PATH,
+        trust=step.trust,
+        boundary_arn=step.boundary_arn,
+        tags=step.tags,
+        max_session_seconds=step.max_session_seconds,
+        inline={},
+        managed=(),
+    )
+
+
+def _role_after(role: FoundRole, step: PlanStep) -> FoundRole:
+    match step:
+        case UpdateTrust():
+            return replace(role, trust=step.document)
+        case SetBoundary():
+            return replace(role, boundary_arn=step.boundary_arn)
+        case SetSessionLength():
+            return replace(role, max_session_seconds=step.max_session_seconds)
+        case TagRole():
+            return replace(role, tags={**role.tags, **step.tags})
+        case PutRolePolicy():
+            return replace(role, inline={**role.inline, step.policy: step.document})
+        case DeleteRolePolicy():
+            kept = {name: one for name, one in role.inline.items() if name != step.policy}
+            return replace(role, inline=kept)
+        case AttachRolePolicy():
+            return replace(role, managed=tuple(sorted({*role.managed, step.policy_arn})))
+        case DetachRolePolicy():
+            return replace(role, managed=tuple(sorted({*role.managed} - {step.policy_arn})))
+    return role

@@ -246,6 +246,27 @@ class SetSessionLength(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TagRole(Step):
+    """Write the issued role's tags again: the end is among them."""
+
+    side = Side.TARGET
+    action = "TagRole"
+    role: str
+    tags: Mapping[str, str] = field(hash=False)
+    before: Mapping[str, str] = field(hash=False)
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        return f"Write the end on the tags of {self.role}."
+
+    @property
+    def documents(self) -> tuple[str, str]:
+        """Before and after."""
+        return _text(dict(self.before)), _text(dict(self.tags))
+
+
+@dataclass(frozen=True, kw_only=True)
 class PutRolePolicy(Step):
     """Write an inline policy of the issued role."""
 
@@ -340,6 +361,7 @@ type PlanStep = (
     | UpdateTrust
     | SetBoundary
     | SetSessionLength
+    | TagRole
     | PutRolePolicy
     | DeleteRolePolicy
     | AttachRolePolicy

@@ -7,7 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.conftest import Visit, Visitor
 
-pytestmark = [pytest.mark.system, pytest.mark.browser]
+# All of them in one process: they share one running demo.
+pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 PAGES = {
     "": ["/sign-in/"],

@@ -18,6 +18,11 @@ def _group(found: Found, step: PlanStep) -> Found:
     if isinstance(step, steps.CreateGroup):
         assert found.group is None
         return replace(found, group=FoundGroup(path=naming.PATH, inline={}, managed=()))
+    match step:
+        case steps.AddUserToGroup():
+            return replace(found, member=True)
+        case steps.RemoveUserFromGroup():
+            return replace(found, member=False)
     group = found.group
     assert group is not None
     match step:
@@ -29,10 +34,6 @@ def _group(found: Found, step: PlanStep) -> Found:
             group = replace(group, managed=(*group.managed, step.policy_arn))
         case steps.DetachGroupPolicy():
             group = replace(group, managed=_drop(group.managed, step.policy_arn))
-        case steps.AddUserToGroup():
-            return replace(found, member=True)
-        case steps.RemoveUserFromGroup():
-            return replace(found, member=False)
     return replace(found, group=group)
 
 
@@ -66,6 +67,8 @@ def _changed(role: FoundRole, step: PlanStep) -> FoundRole:
             return replace(role, boundary_arn=step.boundary_arn)
         case steps.SetSessionLength():
             return replace(role, max_session_seconds=step.max_session_seconds)
+        case steps.TagRole():
+            return replace(role, tags={**role.tags, **step.tags})
         case steps.PutRolePolicy():
             return replace(role, inline={**role.inline, step.policy: step.document})
         case steps.DeleteRolePolicy():

@@ -1,7 +1,8 @@
 """From what is found to what is wanted, in a safe order."""
 
+import copy
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -48,19 +49,43 @@ def test_the_dated_deny_stands_before_any_permission() -> None:
     assert policies == [naming.END_POLICY, naming.PROFILE_POLICY]
 
 
-def test_removal_disarms_first_and_permissions_go_before_the_denies() -> None:
-    done = planned(CLASSIC, provisioned(), now=END)
+REVOKED = replace(CLASSIC, revoked_at=END - timedelta(minutes=10))
+
+
+def test_removal_disarms_first_and_permissions_go_before_the_deny() -> None:
+    done = planned(REVOKED, provisioned(), now=END - timedelta(minutes=5))
 
     assert calls(done) == [
         "PutRolePolicy",
         "RemoveUserFromGroup",
         "DetachRolePolicy",
         "DeleteRolePolicy",
+        "DeleteRole",
+    ]
+    assert done[0] == plan.lock_out(CLASSIC.role_name)
+    assert done[0].document == documents.deny_all()
+
+
+def test_access_that_ended_by_itself_needs_no_lock_out_while_its_dated_deny_stands() -> None:
+    done = planned(CLASSIC, provisioned(), now=END)
+
+    assert calls(done) == [
+        "RemoveUserFromGroup",
+        "DetachRolePolicy",
         "DeleteRolePolicy",
         "DeleteRole",
     ]
-    assert done[0].policy == naming.REVOKED_POLICY
-    assert done[0].document == documents.deny_all()
+
+
+@pytest.mark.parametrize("end", [None, "2099-01-01T00:00:00Z"])
+def test_access_that_ended_is_locked_out_where_the_dated_deny_is_gone_or_later(
+    end: str | None,
+) -> None:
+    inline = {naming.END_POLICY: documents.dated_deny(end)} if end else {}
+
+    done = planned(CLASSIC, drifted(inline=inline), now=END)
+
+    assert done[0] == plan.lock_out(CLASSIC.role_name)
 
 
 @pytest.mark.parametrize("inline", [None, INLINE])
@@ -164,7 +189,7 @@ def test_a_lost_boundary_is_put_back_before_anything_else() -> None:
     found = drifted(boundary_arn="", trust=ROOT_TRUST)
 
     assert calls(planned(CLASSIC, found))[0] == "PutRolePermissionsBoundary"
-    assert calls(planned(CLASSIC, found, now=END))[:2] == [
+    assert calls(planned(REVOKED, found))[:2] == [
         "PutRolePermissionsBoundary",
         "PutRolePolicy",
     ]
@@ -204,13 +229,79 @@ def test_a_foreign_policy_on_our_role_is_taken_off_without_a_person() -> None:
 def test_a_lock_out_on_a_live_grant_is_not_lifted_without_a_person() -> None:
     role = provisioned().role
     assert role is not None
-    found = drifted(inline={**role.inline, naming.REVOKED_POLICY: documents.deny_all()})
+    found = drifted(inline={naming.END_POLICY: documents.deny_all()})
 
     (step,) = planned(CLASSIC, found)
 
-    assert step == steps.DeleteRolePolicy(
-        role=CLASSIC.role_name, policy=naming.REVOKED_POLICY, gives=True
-    )
+    assert isinstance(step, steps.PutRolePolicy)
+    assert (step.policy, step.gives) == (naming.END_POLICY, True)
+
+
+def test_a_deny_that_somebody_put_on_the_role_is_not_lifted_without_a_person() -> None:
+    role = provisioned().role
+    assert role is not None
+    found = drifted(inline={**role.inline, "Stop": documents.deny_all()})
+
+    (step,) = planned(CLASSIC, found)
+
+    assert step == steps.DeleteRolePolicy(role=CLASSIC.role_name, policy="Stop", gives=True)
+
+
+LATER, EARLIER = END + timedelta(hours=1), END - timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(("now_in_aws", "gives"), [(EARLIER, True), (LATER, False)])
+def test_moving_the_end_gives_only_where_it_gets_later(now_in_aws: datetime, gives: bool) -> None:
+    found = provisioned(replace(CLASSIC, ends_at=now_in_aws))
+
+    done = planned(CLASSIC, found)
+
+    assert {(step.action, step.gives) for step in done} == {
+        ("UpdateAssumeRolePolicy", gives),
+        ("PutRolePolicy", gives),
+        ("TagRole", False),
+    }
+
+
+def test_a_trust_policy_with_another_condition_is_not_opened_again_without_a_person() -> None:
+    role = provisioned().role
+    assert role is not None
+    trust = copy.deepcopy(role.trust)
+    trust["Statement"][0]["Condition"]["IpAddress"] = {"aws:SourceIp": "192.0.2.0/24"}
+
+    (step,) = planned(CLASSIC, drifted(trust=trust))
+
+    assert (step.action, step.gives) == ("UpdateAssumeRolePolicy", True)
+
+
+def test_what_was_made_is_what_is_wanted() -> None:
+    found = plan.as_made(CLASSIC, locked=False)
+
+    assert replace(found, group=provisioned().group) == provisioned()
+    assert not planned(replace(CLASSIC, group_is_ready=True), found)
+
+
+@pytest.mark.parametrize("locked", [True, False])
+@pytest.mark.parametrize("keep", [True, False])
+def test_removing_what_was_made_leaves_nothing(locked: bool, keep: bool) -> None:
+    grant = replace(REVOKED, keep_membership=keep, inline_policy=INLINE)
+    found = plan.as_made(grant, locked=locked)
+
+    done = planned(grant, found, now=END)
+
+    assert plan.after(found, done) == Found(member=False, user_id=CLASSIC.user_id)
+    assert ("PutRolePolicy" in calls(done)) is not locked
+    assert ("RemoveUserFromGroup" in calls(done)) is not keep
+
+
+def test_acknowledged_steps_are_what_aws_holds_then() -> None:
+    found = Found(user_id=CLASSIC.user_id)
+    grant = replace(CLASSIC, group_is_ready=True, inline_policy=INLINE)
+
+    done = planned(grant, found)
+
+    assert plan.after(found, done) == after(found, *done)
+    assert not planned(grant, plan.after(found, done))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Convergence against the server that stands for AWS, judged by reading the state back."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import converge, lifecycle, onboard, services, specs, switch_groups
 from provisioning import preview as preview_module
+from provisioning import settle as settle_module
 from provisioning.core import plan
 from provisioning.models import AccessRequest, Grant
 from tests.aws_world import Approved, Aws, only_statement, refused_code
@@ -160,7 +161,8 @@ def test_an_expired_grant_is_removed(
 ) -> None:
     grant = settle(approved(minutes=30))
     later = grant.ends_at + timedelta(seconds=1)
-    monkeypatch.setattr(converge, "database_now", lambda: later)
+    for module in (converge, settle_module):
+        monkeypatch.setattr(module, "database_now", lambda: later)
 
     grant = settle(grant)
 
@@ -614,14 +616,14 @@ def test_access_approved_while_another_one_ends_keeps_the_membership(
     first = settle(approved())
     services.revoke(person=dana, grant=first, reason="Wrong account.")
     second: list[Grant] = []
-    lock_out = converge._lock_out
+    note = lifecycle.note_lock_out
 
-    def approved_meanwhile(*values: Any) -> None:
-        lock_out(*values)
+    def approved_meanwhile(grant: Grant, now: datetime) -> None:
+        note(grant, now)
         second.append(approved())
 
     with monkeypatch.context() as patch:
-        patch.setattr(converge, "_lock_out", approved_meanwhile)
+        patch.setattr(lifecycle, "note_lock_out", approved_meanwhile)
         assert settle(first).phase == "ended"
 
     assert f"switch-to-{TARGET}" in aws.groups_of(SOURCE, "userA")

@@ -66,6 +66,23 @@ def test_removals_come_before_creations(offer: Offer, alice: User, dana: User) -
     assert {one.pk for one in found[:2]} == {over.pk, revoked.pk}
 
 
+def test_accounts_take_turns(offer: Offer) -> None:
+    """One account with much to do does not keep another one waiting."""
+    now = database_now()
+    many = [
+        GrantFactory.create(
+            request__offer=offer, starts_at=now - 60 * MINUTE, next_check_at=now - 30 * MINUTE
+        )
+        for _ in range(5)
+    ]
+    one = GrantFactory.create(starts_at=now - 60 * MINUTE, next_check_at=now - MINUTE)
+
+    found = list(Grant.objects.due(now))
+
+    assert found[1] == one
+    assert set(found) == {one, *many}
+
+
 def test_a_grant_in_the_hands_of_a_worker_is_left_alone(offer: Offer) -> None:
     grant = GrantFactory.create(request__offer=offer)
     assert "grant" in keys()

@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts import services as registry
 from accounts.models import AwsAccount, ConnectionCheck, IamIdentity, Offer, User
 from audit.models import AuditEvent
+from provisioning.aws.clients import lend
 from provisioning.aws.errors import AwsError, calling
-from provisioning.aws.sessions import client_for
 from provisioning.core import onboarding
 from sandbox import seed, world
 from sandbox.people import PASSWORD, PEOPLE
@@ -156,9 +156,9 @@ def test_lost_key_files_are_made_anew_and_the_old_keys_end(var: Path) -> None:
     seed.seed()
     key = world.iam_users()[0].credentials
     assert key != old
-    assert client_for("sts", key, REGION).get_caller_identity()["Arn"].endswith(":user/userA")
+    assert lend("sts", REGION, key).client.get_caller_identity()["Arn"].endswith(":user/userA")
     with pytest.raises(AwsError, match="InvalidClientTokenId"), calling("sts:GetCallerIdentity"):
-        client_for("sts", old, REGION).get_caller_identity()
+        lend("sts", REGION, old).client.get_caller_identity()
     assert AuditEvent.objects.filter(kind="identity:relinked").count() == 0
 
 
@@ -171,7 +171,7 @@ def test_files_that_hold_keys_are_readable_by_their_owner_only(var: Path) -> Non
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("call", ["list_users", "create_user", "list_roles"])
 def test_the_portal_itself_may_do_nothing_but_enter_provisioner_roles(call: str) -> None:
-    iam = client_for("iam", world.portal_credentials(), REGION)
+    iam = lend("iam", REGION, world.portal_credentials()).client
     with pytest.raises(AwsError, match="AccessDenied"), calling(call):
         getattr(iam, call)(**({"UserName": "mallory"} if call == "create_user" else {}))
 

@@ -1,0 +1,87 @@
+"""Keeping all workers together within what an account takes.
+
+A worker says before an operation about how many calls it will make, and is told how long to wait.
+What locks somebody out never waits: its calls are counted, and others wait longer for them.
+"""
+
+import time
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from accounts.models import AwsAccount
+from audit.clock import database_now
+from provisioning.core import pace
+from provisioning.core.pace import Pace
+from provisioning.models import AccountPace
+
+log = structlog.get_logger(__name__)
+
+PATIENCE: Final = timedelta(seconds=2)
+"""The longest that a worker waits with its hands in its lap; for longer it does other work."""
+TRIES: Final = 20
+
+
+class TooFast(Exception):
+    """The account has no room at the moment. `wait` says when there will be some."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(f"AWS takes no more calls for {wait.total_seconds():.0f} s.")
+        self.wait = wait
+
+
+def take(account: AwsAccount, calls: int, *, urgent: bool = False) -> None:
+    """Wait until an account has room for some calls. Raises TooFast when that takes too long."""
+    for _ in range(TRIES):
+        row = _row(account)
+        now = database_now()
+        before = Pace(row.rate, row.free_at, row.slowed_at)
+        after, wait = pace.take(before, calls, now=now, fastest=settings.CALLS_PER_SECOND)
+        if wait > PATIENCE and not urgent:
+            raise TooFast(wait)
+        if _replace(row, before, after):
+            if wait and not urgent:
+                time.sleep(wait.total_seconds())
+            return
+    # Many workers want the same account: whoever lost so often comes back later.
+    raise TooFast(PATIENCE)
+
+
+def learn(account: AwsAccount, throttled: int) -> None:
+    """Slow down after AWS throttled some calls."""
+    if not throttled:
+        return
+    for _ in range(TRIES):
+        row = _row(account)
+        before = Pace(row.rate, row.free_at, row.slowed_at)
+        after = pace.throttled(before, now=database_now(), fastest=settings.CALLS_PER_SECOND)
+        if _replace(row, before, after):
+            log.warning("account_throttled", account=account.account_id, rate=after.rate)
+            return
+
+
+def _row(account: AwsAccount) -> AccountPace:
+    row = AccountPace.objects.filter(pk=account.pk).first()
+    if row is not None:
+        return row
+    first = AccountPace(
+        account=account, rate=settings.CALLS_PER_SECOND, free_at=database_now() - timedelta(days=1)
+    )
+    try:
+        with transaction.atomic():
+            first.save(force_insert=True)
+    except IntegrityError:
+        return AccountPace.objects.get(pk=account.pk)
+    return first
+
+
+def _replace(row: AccountPace, before: Pace, after: Pace) -> bool:
+    """Compare and set: False when another worker was quicker."""
+    same = AccountPace.objects.filter(pk=row.pk, turn=row.turn)
+    changed = same.update(
+        rate=after.rate, free_at=after.free_at, slowed_at=after.slowed_at, turn=row.turn + 1
+    )
+    return changed == 1

@@ -1,0 +1,120 @@
+"""What a grant costs in calls to AWS, counted where botocore sends them, retries included."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from accounts.models import AccountPair, Offer, User
+from provisioning import converge, services, settle, switch_groups
+from provisioning.aws import clients, sessions
+from provisioning.models import Grant
+from tests.aws_world import Approved, Aws
+
+TARGET = "222222222222"
+
+
+class Counter:
+    """All clients that were lent since the last `take`."""
+
+    def __init__(self) -> None:
+        self.lent: list[clients.Lent] = []
+
+    def take(self) -> int:
+        """How many requests were sent since the last time."""
+        sent = sum(one.tally.sent for one in self.lent)
+        self.lent.clear()
+        return sent
+
+
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
+    counter, lend = Counter(), clients.lend
+
+    def counted(*values: Any) -> clients.Lent:
+        counter.lent.append(lend(*values))
+        return counter.lent[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sessions, "lend", counted)
+        yield counter
+
+
+@pytest.fixture
+def prepared(scene: Offer, pair: AccountPair) -> None:
+    """The pair's switch group stands, as it does soon after the pair was registered."""
+    switch_groups.prepare_pair(pair.pk)
+
+
+def settled(grant: Grant) -> Grant:
+    converge.converge(grant.pk)
+    return Grant.objects.with_parties().get(pk=grant.pk)
+
+
+def test_a_grant_of_a_prepared_pair_takes_ten_calls_and_its_revocation_nine(
+    prepared: None, approved: Approved, dana: User, counter: Counter
+) -> None:
+    grant = approved()
+    counter.take()
+
+    assert settled(grant).phase == "active"
+    assert counter.take() == 10
+
+    services.revoke(person=dana, grant=grant, reason="Wrong account.")
+    assert settled(grant).phase == "ended"
+    assert counter.take() == 9
+
+
+def test_an_end_by_itself_takes_eight_calls(
+    prepared: None, approved: Approved, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = settled(approved())
+    counter.take()
+    over = grant.ends_at + timedelta(seconds=1)
+    for module in (converge, settle):
+        monkeypatch.setattr(module, "database_now", lambda: over)
+
+    assert settled(grant).phase == "ended"
+    assert counter.take() == 8
+
+
+def test_a_revocation_beside_another_grant_of_the_same_person_leaves_the_source_alone(
+    prepared: None, approved: Approved, dana: User, counter: Counter
+) -> None:
+    first, second = settled(approved()), settled(approved())
+    services.revoke(person=dana, grant=first, reason="Wrong account.")
+    counter.take()
+
+    assert settled(first).phase == "ended"
+    assert counter.take() == 7
+    assert settled(second).phase == "active"
+
+
+def test_what_was_assumed_wrongly_is_read_and_removed_all_the_same(
+    prepared: None, approved: Approved, aws: Aws, dana: User
+) -> None:
+    grant = settled(approved())
+    iam = aws.admin(TARGET)
+    iam.attach_role_policy(
+        RoleName=grant.role_name, PolicyArn="arn:aws:iam::aws:policy/SecurityAudit"
+    )
+    iam.delete_role_policy(RoleName=grant.role_name, PolicyName="SallyportEnd")
+
+    services.revoke(person=dana, grant=grant, reason="Wrong account.")
+
+    assert settled(grant).phase == "ended"
+    assert aws.issued_roles(TARGET) == []
+
+
+def test_a_switch_group_that_somebody_deleted_is_made_again_for_an_approved_grant(
+    prepared: None, approved: Approved, aws: Aws, pair: AccountPair
+) -> None:
+    source = aws.admin("111111111111")
+    source.delete_group_policy(GroupName=pair.switch_group, PolicyName="SallyportSwitch")
+    source.delete_group(GroupName=pair.switch_group)
+
+    grant = settled(approved())
+
+    assert (grant.phase, grant.last_error) == ("active", "")
+    assert pair.switch_group in aws.groups_of("111111111111", "userA")
