@@ -1,6 +1,6 @@
-"""What must hold at every moment, judged from what AWS shows and from the rows, by no code of ours.
+"""What must hold at every moment, judged from what AWS shows and from the rows.
 
-I1  who may enter a role of ours, at which time, rests on a grant; whoever was locked out does nothing
+I1  who may enter a role of ours, and when, rests on a grant; who was locked out can do nothing
 I2  from the end on AWS refuses, whoever of us is alive
 I4  what carries our tag belongs to a live row
 I5  what is not ours is, byte for byte, what it was

@@ -8,7 +8,7 @@ once, after each sweep, and at the end of the access.
 
 One case alone, by a part of its name:
 
-    CASE=provision:222222222222.CreateRole.1:after .venv/bin/python -m pytest tests/faults/test_kill.py
+    CASE=provision:222222222222.CreateRole.1:after .venv/bin/python -m pytest tests/faults
 """
 
 import signal

@@ -5,7 +5,7 @@ from this process, which has imported everything already and holds no connection
 Answers go to standard output, one line each: the child's pid, how often it wrote to the database
 (unless it died), and its exit status as `subprocess` gives it.
 
-    {"work": "converge", "pk": 7, "env": {"AWS_ACCESS_KEY_ID": "..."}, "die_at_write": [3, "before"]}
+    {"work": "converge", "pk": 7, "env": {}, "die_at_write": [3, "before"]}
 
 `die_at_write` lets the child kill itself around its n-th statement that writes to the database; the
 calls to AWS are held by the AWS server instead, and the test kills the child from outside.
@@ -53,10 +53,10 @@ def _jobs() -> dict[str, Callable[[int], None]]:
 
 def _warm_up() -> None:
     """Read botocore's models once, and not in every child."""
-    from provisioning.aws.sessions import Credentials, client_for
+    from provisioning.aws.clients import Credentials, lend
 
     for service in ("iam", "sts"):
-        client_for(service, Credentials("none", "none"), "us-east-1")
+        lend(service, "us-east-1", Credentials("none", "none")).give_back()
 
 
 def _work(job: Callable[[int], None], order: dict[str, Any], answers: TextIO) -> None:
