@@ -130,6 +130,13 @@ def _person(obj: models.Model) -> str:
     return name if person.is_active else f"{name}, switched off"
 
 
+def _only_in_use(field: forms.Field) -> None:
+    """Leave out of a choice what was retired."""
+    assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  # For the type.
+    assert field.queryset is not None  # noqa: S101  # The same.
+    field.queryset = field.queryset.filter(retiring_at__isnull=True)
+
+
 # --- Forms -----------------------------------------------------------------------------------
 
 
@@ -267,6 +274,11 @@ class PairForm(RegistryForm):
             "source": "Where people sign in with their IAM users.",
             "target": "Where they are let in.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("source", "target"):
+            _only_in_use(self.fields[name])
 
     def clean(self) -> dict[str, Any]:
         """Name the switch group by convention where it was left empty."""
@@ -427,6 +439,10 @@ class OfferForm(OfferChangeForm):
 
     field_order = ("pair", "profile")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _only_in_use(self.fields["pair"])
+
 
 class IdentityForm(RegistryForm):
     """Says which IAM user a person is."""
@@ -446,5 +462,6 @@ class IdentityForm(RegistryForm):
         super().__init__(*args, **kwargs)
         field = self.fields["person"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  # For the type.
+        _only_in_use(self.fields["account"])
         active = User.objects.filter(is_active=True)
         field.queryset = active.order_by("first_name", "last_name", "username")

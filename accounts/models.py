@@ -111,7 +111,26 @@ class AwsAccountQuerySet(models.QuerySet["AwsAccount"]):
         return rows.prefetch_related(Prefetch("checks", checks, to_attr="last_checks"))
 
 
-class AwsAccount(FieldConstraints):
+class Retirable(FieldConstraints):
+    """Something that can be taken out of use for good: first it is `retiring`, and `retired` once
+    nothing of it is left in AWS. Its row stays, because history names it."""
+
+    retiring_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When an admin retired it: nothing new is made with it from then on."""
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When a worker had seen that nothing of it is left in AWS."""
+    retired_by = models.CharField(max_length=150, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def retirement(self) -> str:
+        """`retiring`, `retired`, or nothing while it is in use."""
+        return "retired" if self.retired_at else "retiring" if self.retiring_at else ""
+
+
+class AwsAccount(Retirable):
     """An AWS account that takes part as source, as target, or as both."""
 
     account_id = models.CharField(
@@ -216,7 +235,7 @@ class ConnectionCheck(models.Model):
         return bool(self.findings) and all(one["ok"] for one in self.findings)
 
 
-class AccountPair(FieldConstraints):
+class AccountPair(Retirable):
     """Source and target: people whose IAM users live in the one may be let into the other."""
 
     source = models.ForeignKey(AwsAccount, on_delete=models.PROTECT, related_name="pairs_from")
@@ -236,6 +255,7 @@ class AccountPair(FieldConstraints):
         constraints = [
             models.UniqueConstraint(
                 fields=["source", "target"],
+                condition=Q(retired_at__isnull=True),
                 name="pair_is_unique",
                 violation_error_message="These two accounts are a pair already.",
             ),
@@ -272,8 +292,10 @@ class AccountPair(FieldConstraints):
         return "ready" if self.prepared_at and self.next_check_at is None else "making"
 
     def group_targets(self) -> list[str]:
-        """Account ids of all pairs that share this pair's switch group, sorted."""
-        shared = AccountPair.objects.filter(source=self.source, switch_group=self.switch_group)
+        """Account ids of all pairs in use that share this pair's switch group, sorted."""
+        shared = AccountPair.objects.filter(
+            source=self.source, switch_group=self.switch_group, retiring_at__isnull=True
+        )
         return sorted(shared.values_list("target__account_id", flat=True))
 
 
@@ -459,6 +481,13 @@ class Offer(FieldConstraints):
     def get_absolute_url(self) -> str:
         """The offer's page."""
         return reverse("accounts:offer", args=[self.pk])
+
+    def clean(self) -> None:
+        """Refuse to be open on a pair that was retired."""
+        if self.is_active and self.pair_id and self.pair.retiring_at:
+            message = "This pair was retired. Register it anew, and make an offer on that one."
+            error = ValidationError(message, code="offer_is_on_a_pair_in_use")
+            raise ValidationError({"is_active": error})
 
     def requesters(self) -> models.QuerySet[User]:
         """Everybody who may ask for this offer, by name."""

@@ -5,7 +5,9 @@ depend on which of them looks (THREATS.md, wrong clocks). Pure code takes `now` 
 it is read here, once, at the edge.
 """
 
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
@@ -20,3 +22,18 @@ def database_now() -> datetime:
         (now,) = cursor.fetchone()
     value: datetime = now
     return value.astimezone(UTC)
+
+
+def carried_on(now: datetime) -> Callable[[], datetime]:
+    """The database's clock, read once as `now` and carried on here for one operation.
+
+    By the clock that runs on while the machine sleeps: whoever wakes up late must know it.
+    """
+    began = _running()
+    return lambda: now + timedelta(seconds=_running() - began)
+
+
+def _running() -> float:
+    """Seconds since the machine was started, or since another fixed moment."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)

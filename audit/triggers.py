@@ -4,7 +4,7 @@ Written for PostgreSQL and SQLite alike. Both raise IntegrityError with the rule
 text, so that a test, a log and a person can tell which rule refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,17 +63,34 @@ class Rule:
         ]
 
 
+type Operation = Callable[[StateApps, BaseDatabaseSchemaEditor], None]
+
+
 def enforce(*rules: Rule) -> RunPython:
     """A migration operation that puts rules in force, and takes them away again in reverse."""
+    return RunPython(_creating(rules), _dropping(rules))
 
-    def forwards(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-        for rule in rules:
-            for statement in rule.create(editor.connection.vendor):
-                editor.execute(statement)
 
-    def backwards(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
-        for rule in rules:
-            for statement in rule.drop(editor.connection.vendor):
-                editor.execute(statement)
+def lift(*rules: Rule) -> RunPython:
+    """A migration operation that takes rules away, and puts them in force again in reverse.
 
-    return RunPython(forwards, backwards)
+    Also needed around a change of a table's CHECK constraints: SQLite makes the table anew for it
+    and forgets the triggers.
+    """
+    return RunPython(_dropping(rules), _creating(rules))
+
+
+def _creating(rules: Sequence[Rule]) -> Operation:
+    return _executing(lambda vendor: [one for rule in rules for one in rule.create(vendor)])
+
+
+def _dropping(rules: Sequence[Rule]) -> Operation:
+    return _executing(lambda vendor: [one for rule in rules for one in rule.drop(vendor)])
+
+
+def _executing(statements: Callable[[str], list[str]]) -> Operation:
+    def run(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+        for statement in statements(editor.connection.vendor):
+            editor.execute(statement)
+
+    return run

@@ -4,9 +4,16 @@ Services enforce the answer, pages show it, and nobody else repeats it.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from accounts.models import IamIdentity, Offer, OfferQuerySet, User
+from accounts.models import (
+    LONGEST_GRANT,
+    SHORTEST_GRANT,
+    IamIdentity,
+    Offer,
+    OfferQuerySet,
+    User,
+)
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Grant
 
@@ -85,6 +92,55 @@ def _request_answer(
     )
 
 
+LAST_CALL = timedelta(minutes=1)
+"""An extension needs this long before the end: an approver and a worker come after the question."""
+
+
+def longest_extension(grant: Grant, now: datetime) -> timedelta:
+    """How much time can be added now: the new end is at most the offer's longest duration from
+    now, and `LONGEST_GRANT` from the start, however often the access is extended."""
+    latest = min(now + grant.request.offer.max_duration, grant.starts_at + LONGEST_GRANT)
+    return max(latest - grant.ends_at, timedelta(0))
+
+
+def too_late_to_extend(grant: Grant, now: datetime) -> tuple[str | None, ...]:
+    """What the clock says against more time, without a look at anything else."""
+    late = grant.ends_at - now < LAST_CALL
+    full = longest_extension(grant, now) < SHORTEST_GRANT
+    return (
+        _NOT_USABLE.get(grant.phase_at(now)),
+        "More time was approved and is being set up in AWS." if grant.is_extending else None,
+        "Less than a minute is left. Ask for new access instead." if late else None,
+        "This access cannot end later yet: its offer allows no longer." if full else None,
+    )
+
+
+def can_extend(person: User, grant: Grant, now: datetime) -> Answer:
+    """May this person ask for more time on this grant? Its holder, while it is active."""
+    waiting = grant.extensions.filter(state=RequestState.PENDING).exists()
+    return _answer(
+        None if person.pk == grant.request.requester_id else "This is somebody else's access.",
+        *too_late_to_extend(grant, now),
+        "A request of yours for more time waits for a decision." if waiting else None,
+        *may_still_extend(person, grant).reasons,
+    )
+
+
+def may_still_extend(person: User, grant: Grant) -> Answer:
+    """Whether what a grant was approved as is still what this person could ask for today."""
+    offer, identity = grant.request.offer, grant.identity
+    pinned = (grant.iam_user_arn, grant.iam_user_id, grant.boundary_arn)
+    moved = pinned != (identity.arn, identity.unique_id, offer.pair.target.boundary_arn)
+    newer = grant.profile_version_id != offer.profile.current.pk
+    return _answer(
+        *can_request(person, offer).reasons,
+        "The profile was changed since. Ask for new access instead." if newer else None,
+        "The account or the IAM user was changed since. Ask for new access instead."
+        if moved
+        else None,
+    )
+
+
 def can_decide(person: User, request: AccessRequest, now: datetime) -> Answer:
     """May this person approve or reject this request? Admins and superusers are no exception."""
     names_them = Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
@@ -127,7 +183,18 @@ def can_revoke(person: User, grant: Grant) -> Answer:
     )
 
 
+def can_retire(person: User, *, retired: bool, is_self: bool = False) -> Answer:
+    """May this person take something out of use? Any admin; nobody themselves."""
+    return _answer(
+        *_basics(person),
+        None if person.is_portal_admin else "Only admins retire things.",
+        "You cannot switch yourself off. Ask another admin." if is_self else None,
+        "This is out of use already, and nothing depends on it." if retired else None,
+    )
+
+
 _NOT_USABLE = {
+    Phase.SCHEDULED: "This access has not started yet.",
     Phase.PENDING: "This access is not ready yet.",
     Phase.ENDING: "This access has ended.",
     Phase.ENDED: "This access has ended.",

@@ -56,9 +56,10 @@ def converge(grant_id: int) -> None:
 
 def _run(grant: Grant) -> None:
     try:
-        _work(grant)
+        if lifecycle.begin(grant, database_now()):
+            _work(grant)
     except (PlanChanged, RightsLost) as error:
-        _end(grant, str(error))
+        _refuse(grant, str(error))
     except UserGone:
         gone = "The IAM user is gone from the source account, or was deleted and made again."
         _end(grant, gone)
@@ -77,7 +78,7 @@ def _run(grant: Grant) -> None:
 def _work(grant: Grant) -> None:
     """Enter both accounts, and while they answer make sure that the decision still holds."""
     now, spec = database_now(), spec_for_grant(grant)
-    needed = sides(grant, spec, now)
+    needed = sides(grant, now)
     _take_room(grant, needed, now)
     with Doors(grant.request.offer.pair, spec) as doors:
         try:
@@ -93,8 +94,8 @@ def _take_room(grant: Grant, needed: tuple[Side, ...], now: datetime) -> None:
     """Keep within what the accounts take; whoever is to be locked out does not wait for that."""
     urgent = grant.revoked_at is not None and grant.locked_out_at is None
     calls = ROOM[grant.should_exist(now)]
-    for side in needed:
-        pacing.take(_account(grant, side), calls[side], urgent=urgent)
+    room = {_account(grant, side): calls[side] for side in needed}
+    pacing.take_all(room, now=now, urgent=urgent)
 
 
 def _learn(grant: Grant, doors: Doors) -> None:
@@ -108,21 +109,30 @@ def _account(grant: Grant, side: Side) -> AwsAccount:
 
 
 def _refuse_changed(grant: Grant) -> None:
-    """Before access is first given: is this still what was decided, by people who still may?"""
-    if grant.settled_at is not None or not grant.should_exist(database_now()):
+    """Before access or more time is given: is this still what was decided, by people who may?"""
+    if grant.is_given or not grant.should_exist(database_now()):
         return
-    if plan.fingerprint(spec_for_request(grant.request)) != grant.fingerprint:
+    if plan.fingerprint(spec_for_request(grant.rests_on)) != grant.fingerprint:
         raise PlanChanged(
             "The account, the pair or the IAM user was changed after the decision, so the plan is "
             "no longer the one that was approved. Nothing was made; please ask again."
         )
-    decision = grant.request.decision
+    decision = grant.rests_on.decision
     if not decision.approver.is_active or not grant.request.requester.is_active:
         raise RightsLost("The requester or the approver has been switched off since the decision.")
     if not grant.request.offer.approvers().filter(pk=decision.approver_id).exists():
         raise RightsLost("The approver no longer is an approver of this offer.")
     if not Offer.objects.naming(grant.request.requester).filter(pk=grant.request.offer_id).exists():
         raise RightsLost("The offer no longer names the requester as one who may ask.")
+
+
+def _refuse(grant: Grant, reason: str) -> None:
+    """What was approved may no longer be given: end the access, or leave it its former end."""
+    if grant.is_extending:
+        lifecycle.take_back_extension(grant, reason=reason, now=database_now())
+        _run(grant)
+        return
+    _end(grant, reason)
 
 
 def _end(grant: Grant, reason: str) -> None:
@@ -145,8 +155,8 @@ def _fail(grant: Grant, error: AwsError | ForeignObject) -> None:
     if not grant.should_exist(now) and grant.intent_at is None:
         # Nothing was ever made, so there is nothing that a refusal could hide.
         lifecycle.note_phase(grant, states.Phase.ENDED, now, remark=words)
-    elif grant.should_exist(now) and grant.settled_at is None and _is_hopeless(grant, error):
-        _end(grant, words)
+    elif grant.should_exist(now) and not grant.is_given and _is_hopeless(grant, error):
+        _refuse(grant, words)
     else:
         lifecycle.note_failure(grant, words, now)
 

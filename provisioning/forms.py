@@ -1,18 +1,19 @@
 """Parse input into types. No writes, no rights: services and authz have those."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 
 from accounts.aws_names import validate_one_line
 from accounts.models import SHORTEST_GRANT, Offer
-from provisioning.models import Decision
+from provisioning.models import FURTHEST_START, Decision
 
 PRESETS = (15, 30, 60, 120, 240, 480, 720, 1440)
 """Minutes offered as a choice, trimmed to what the offer allows."""
 
 
+MINUTE = timedelta(minutes=1)
 MINUTES_LIMIT = 1_000_000
 """Beyond every offer; longer input would overflow a timedelta."""
 
@@ -29,6 +30,17 @@ class RequestForm(forms.Form):
     """What a person asks for: how long, and why."""
 
     minutes = forms.IntegerField(label="How many minutes")
+    starts_at = forms.DateTimeField(
+        label="Start, in UTC",
+        required=False,
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
+        widget=forms.DateTimeInput(
+            format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "data-utc": ""}
+        ),
+        error_messages={"invalid": "Write a date and a time, such as 2026-11-30 08:00."},
+        help_text="Leave it empty to start with the approval. "
+        f"Otherwise at most {FURTHEST_START.days} days ahead; this is UTC, not your local time.",
+    )
     reason = forms.CharField(
         label="Why do you need it?",
         max_length=500,
@@ -47,7 +59,8 @@ class RequestForm(forms.Form):
         field = self.fields["minutes"]
         field.initial = min(60, longest)
         field.help_text = (
-            f"Between {shortest} min and {in_words(longest)}. The time starts with the approval."
+            f"Between {shortest} min and {in_words(longest)}. The time starts with the approval, "
+            "or at the start below."
         )
         field.widget.attrs |= {
             "min": shortest,
@@ -66,6 +79,43 @@ class RequestForm(forms.Form):
     def duration(self) -> timedelta:
         """What was asked for, once valid."""
         return timedelta(minutes=self.cleaned_data["minutes"])
+
+
+class ExtendForm(forms.Form):
+    """How much more time, and why."""
+
+    minutes = forms.IntegerField(label="How many minutes more")
+    reason = forms.CharField(
+        label="Why do you need more time?",
+        max_length=500,
+        validators=[validate_one_line],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="Approvers read this, and it stays in the audit log.",
+    )
+
+    def __init__(self, ends_at: datetime, longest: timedelta, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        shortest, most = SHORTEST_GRANT // MINUTE, longest // MINUTE
+        self.presets = [
+            {"minutes": one, "words": in_words(one), "ends_at": ends_at + one * MINUTE}
+            for one in PRESETS
+            if one <= most
+        ]
+        field = self.fields["minutes"]
+        field.initial = max((one for one in PRESETS if one <= min(most, 60)), default=most)
+        field.help_text = f"Between {shortest} min and {in_words(most)} at this moment."
+        field.widget.attrs |= {
+            "min": shortest,
+            "max": most,
+            "inputmode": "numeric",
+            "list": "durations",
+            "data-adds-to": f"{ends_at:%Y-%m-%dT%H:%M:%SZ}",
+        }
+
+    @property
+    def duration(self) -> timedelta:
+        """What was asked for, once valid; beyond every bound where a timedelta would overflow."""
+        return timedelta(minutes=min(max(self.cleaned_data["minutes"], 0), MINUTES_LIMIT))
 
 
 class DecisionForm(forms.Form):
@@ -110,6 +160,20 @@ class GiveBackForm(RevokeForm):
     )
 
 
+class RetireForm(RevokeForm):
+    """The thing's name, typed, and why it goes out of use."""
+
+    confirmation = forms.CharField(
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    field_order = ("confirmation", "reason")
+
+    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["confirmation"].label = f"Type “{name}” to confirm"
+
+
 class GrantFilterForm(forms.Form):
     """Narrows the list of grants. Unknown values are errors, not silently everything."""
 
@@ -120,6 +184,7 @@ class GrantFilterForm(forms.Form):
         choices=[
             ("", "Live"),
             ("attention", "Needs attention"),
+            ("scheduled", "Scheduled"),
             ("ending", "Ending"),
             ("ended", "Ended"),
         ],

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F, Q
 
-from accounts.models import AccountPair
+from accounts.models import AccountPair, AwsAccount
 from audit.models import append
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Decision, Grant
@@ -23,6 +23,7 @@ LEASE = timedelta(seconds=90)
 """Longer than one call to AWS can take with its time-outs and retries; renewed before each step."""
 LONGEST_BACK_OFF = timedelta(minutes=5)
 PAIR_RETRY = timedelta(minutes=1)
+PAIR_ENDING_RETRY = timedelta(seconds=15)
 RECHECK = timedelta(minutes=10)
 """How often a settled grant is read again while it lives."""
 
@@ -36,20 +37,29 @@ def open_request(request: AccessRequest, *, actor: str) -> AccessRequest:
     """Store a new request."""
     request.save(force_insert=True)
     offer = request.offer
+    wish = f"for {offer.profile.name} on {offer.pair}"
+    if request.extends is not None:
+        wish = f"to extend the access until {_utc(request.extends_until)}"
     append(
         kind="request:state:pending",
         actor=actor,
         subject=request.subject,
-        sentence=f"{request.requester.label} asked for {offer.profile.name} on {offer.pair}.",
+        sentence=f"{request.requester.label} asked {wish}.",
         reason=request.reason,
         data={
             "offer": offer.pk,
             "profile_version": request.profile_version_id,
             "minutes": int(request.duration.total_seconds() // 60),
             "iam_user": request.identity.user_name,
+            "starts_at": request.starts_at.isoformat() if request.starts_at else None,
+            "extends_until": request.extends_until.isoformat() if request.extends_until else None,
         },
     )
     return request
+
+
+def _utc(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def move_request(
@@ -72,7 +82,10 @@ def move_request(
 
 @transaction.atomic
 def decide(decision: Decision) -> Grant | None:
-    """Store a decision, move its request, and start the grant if it was approved."""
+    """Store a decision, move its request, and start or extend the grant if it was approved.
+
+    Raises StaleState when the request, or the grant that it extends, has moved meanwhile.
+    """
     request = decision.request
     person = decision.approver
     state = RequestState(decision.verdict)
@@ -84,33 +97,150 @@ def decide(decision: Decision) -> Grant | None:
         reason=decision.reason,
     )
     decision.save(force_insert=True)
-    return _start_grant(decision) if state is RequestState.APPROVED else None
+    if state is not RequestState.APPROVED:
+        return None
+    return _extend_grant(decision) if request.extends else _start_grant(decision)
 
 
 def _start_grant(decision: Decision) -> Grant:
-    """The clock of a grant starts at the decision, not when somebody asked."""
+    """The clock of a grant starts at the decision, or at the later start that was asked for."""
     request, now = decision.request, decision.decided_at
+    start = max(now, request.starts_at or now)
+    phase = Phase.SCHEDULED if start > now else Phase.PENDING
     grant = Grant.objects.create(
         request=request,
         code=request.code,
         identity=request.identity,
         profile_version=request.profile_version,
-        starts_at=now,
-        ends_at=(now + request.duration).replace(microsecond=0),
+        phase=phase,
+        starts_at=start,
+        ends_at=(start + request.duration).replace(microsecond=0),
         fingerprint=decision.fingerprint,
         iam_user_arn=request.identity.arn,
         iam_user_id=request.identity.unique_id,
         boundary_arn=request.offer.pair.target.boundary_arn,
-        next_check_at=now,
+        next_check_at=start,
     )
+    begins = f" from {_utc(start)}" if phase is Phase.SCHEDULED else ""
     append(
-        kind="grant:phase:pending",
+        kind=f"grant:phase:{phase}",
         actor=decision.approver.username,
         subject=grant.subject,
-        sentence=f"Access was granted until {grant.ends_at:%Y-%m-%d %H:%M:%S} UTC.",
-        data={"ends_at": grant.ends_at.isoformat(), "fingerprint": grant.fingerprint},
+        sentence=f"Access was granted{begins} until {_utc(grant.ends_at)}.",
+        data={
+            "starts_at": grant.starts_at.isoformat(),
+            "ends_at": grant.ends_at.isoformat(),
+            "fingerprint": grant.fingerprint,
+        },
     )
     return grant
+
+
+def _extend_grant(decision: Decision) -> Grant:
+    """Move a live grant's end, and let a worker give the time that was approved.
+
+    A worker that looks at the grant this moment knows the former end only, so its lease is broken:
+    it may record nothing more.
+    """
+    request, now = decision.request, decision.decided_at
+    grant = request.extends
+    assert grant is not None  # noqa: S101  # For the type: the caller has looked.
+    former = grant.ends_at
+    live = Grant.objects.filter(
+        pk=grant.pk,
+        phase=Phase.ACTIVE,
+        revoked_at__isnull=True,
+        extending_from__isnull=True,
+        ends_at=former,
+        ends_at__gt=now,
+    )
+    changed = live.update(
+        ends_at=request.extends_until,
+        extending_from=former,
+        authority=request,
+        fingerprint=decision.fingerprint,
+        reopened_at=now,
+        next_check_at=now,
+        generation=F("generation") + 1,
+        leased_until=None,
+        attempts=0,
+    )
+    if changed != 1:
+        raise StaleState("The access has ended or was revoked meanwhile, so it is not extended.")
+    append(
+        kind="grant:extended",
+        actor=decision.approver.username,
+        subject=grant.subject,
+        sentence=f"The access was extended from {_utc(former)} to {_utc(request.extends_until)}.",
+        data={
+            "ends_at": request.extends_until.isoformat() if request.extends_until else None,
+            "fingerprint": decision.fingerprint,
+            "request": request.code,
+        },
+    )
+    return Grant.objects.with_parties().get(pk=grant.pk)
+
+
+def take_back_extension(grant: Grant, *, reason: str, now: datetime) -> None:
+    """Set a grant's end back to what AWS enforces: its extension may or can not be given.
+
+    The access itself goes on to that end. What AWS was told of the later one is narrowed by the
+    next look, which needs nobody's permission.
+    """
+    former = (
+        AccessRequest.objects.filter(
+            extends=grant, state=RequestState.APPROVED, extends_until=grant.extending_from
+        )
+        .exclude(pk=grant.rests_on.pk)
+        .order_by("id")
+        .last()
+    )
+    rests_on = former or grant.request
+    refused = grant.ends_at
+    with transaction.atomic():
+        _record(
+            grant,
+            ends_at=grant.extending_from,
+            extending_from=None,
+            authority=former,
+            fingerprint=rests_on.decision.fingerprint,
+            reopened_at=None,
+            next_check_at=now,
+            attempts=0,
+        )
+        append(
+            kind="grant:extension:refused",
+            actor=WORKER,
+            subject=grant.subject,
+            sentence=(
+                f"The extension to {_utc(refused)} was not made; "
+                f"the access still ends at {_utc(grant.ends_at)}."
+            ),
+            reason=reason,
+        )
+
+
+def begin(grant: Grant, now: datetime) -> bool:
+    """Whether a claimed grant needs a look at AWS. One that waits for its start does not, nor one
+    that was over before it: nothing of them was ever made."""
+    if grant.phase != Phase.SCHEDULED:
+        return True
+    if grant.is_scheduled_at(now):
+        _record(grant, next_check_at=grant.starts_at, leased_until=None)
+        return False
+    if not grant.should_exist(now):
+        note_phase(grant, Phase.ENDED, now)
+        return False
+    with transaction.atomic():
+        _record(grant, phase=Phase.PENDING)
+        append(
+            kind="grant:phase:pending",
+            actor=WORKER,
+            subject=grant.subject,
+            sentence="The start has come; a worker makes the access in AWS.",
+            data={"from": Phase.SCHEDULED},
+        )
+    return True
 
 
 def revoke(grant: Grant, *, actor: str, sentence: str, reason: str, now: datetime) -> None:
@@ -137,6 +267,22 @@ def revoke(grant: Grant, *, actor: str, sentence: str, reason: str, now: datetim
             sentence=sentence,
             reason=reason,
         )
+        _lapse_extensions(grant)
+
+
+def _lapse_extensions(grant: Grant) -> None:
+    """Nothing is left to extend, so nobody is asked any longer."""
+    for request in grant.extensions.filter(state=RequestState.PENDING):
+        try:
+            move_request(
+                request,
+                RequestState.EXPIRED,
+                actor=SWEEPER,
+                sentence="The access is over, so the request to extend it lapsed.",
+            )
+        except StaleState:
+            # Decided in this very moment: an approval finds the grant revoked and is refused.
+            continue
 
 
 def reopen(grant: Grant, *, actor: str, sentence: str, reason: str, now: datetime) -> None:
@@ -171,15 +317,24 @@ def claim(grant_id: int, now: datetime) -> Grant | None:
         .filter(free, pk=grant_id)
         .update(generation=F("generation") + 1, leased_until=now + LEASE)
     )
-    return Grant.objects.with_parties().get(pk=grant_id) if claimed else None
+    if not claimed:
+        return None
+    whole = Grant.objects.with_parties()
+    return whole.select_related("request__identity", "request__profile_version").get(pk=grant_id)
 
 
-def renew(grant: Grant, now: datetime) -> bool:
-    """Hold on to a claim before a step. False when it is lost or the access was revoked since."""
+def renew(grant: Grant, now: datetime, *, intent: bool = False) -> bool:
+    """Hold on to a claim before a step. False when it is lost or the access was revoked since.
+
+    `intent` says that the step makes something: that is stored before it is done.
+    """
     held = Grant.objects.filter(
         pk=grant.pk, generation=grant.generation, revoked_at=grant.revoked_at
     )
-    return held.update(leased_until=now + LEASE) == 1
+    values = {"leased_until": now + LEASE}
+    if intent and grant.intent_at is None:
+        values["intent_at"] = grant.intent_at = now
+    return held.update(**values) == 1
 
 
 def postpone(grant: Grant, until: datetime) -> None:
@@ -196,12 +351,6 @@ def _record(grant: Grant, **values: object) -> None:
         raise StaleState("Another worker took over.")
     for name, value in values.items():
         setattr(grant, name, value)
-
-
-def note_intent(grant: Grant, now: datetime) -> None:
-    """Store, before the first step that makes something, that a worker set out to make it."""
-    if grant.intent_at is None:
-        _record(grant, intent_at=now)
 
 
 def note_lock_out(grant: Grant, now: datetime) -> None:
@@ -229,11 +378,19 @@ def note_phase(grant: Grant, phase: Phase, now: datetime, *, remark: str = "") -
     if phase is Phase.ACTIVE:
         values["settled_at"] = grant.settled_at or now
         values["reopened_at"] = None
+        values["extending_from"] = None
     if phase is Phase.ENDED:
         values["ended_at"] = now
-    before = grant.phase
+    before, extended_from = grant.phase, grant.extending_from
     with transaction.atomic():
         _record(grant, **values)
+        if phase is Phase.ACTIVE and extended_from is not None:
+            append(
+                kind="grant:extension:confirmed",
+                actor=WORKER,
+                subject=grant.subject,
+                sentence=f"AWS ends the access at {_utc(grant.ends_at)} from now on.",
+            )
         if before != phase:
             append(
                 kind=f"grant:phase:{phase}",
@@ -310,6 +467,46 @@ def note_pair(pair: AccountPair, *, began: datetime, now: datetime, error: str =
                 actor=WORKER,
                 subject=pair.subject,
                 sentence=f"The switch group {pair.switch_group} of {pair} is as it should be.",
+            )
+
+
+def postpone_pair(pair: AccountPair, now: datetime) -> None:
+    """Look again at a pair that is being retired, when its last grants have had time to end."""
+    AccountPair.objects.filter(pk=pair.pk, retired_at=None).update(
+        next_check_at=now + PAIR_ENDING_RETRY
+    )
+
+
+@transaction.atomic
+def note_retired(pair: AccountPair, *, now: datetime, remark: str) -> None:
+    """Record that nothing of a pair is left in AWS; and of an account, with its last pair."""
+    retiring = AccountPair.objects.filter(pk=pair.pk, retiring_at__isnull=False, retired_at=None)
+    if retiring.update(retired_at=now, next_check_at=None, last_error="") != 1:
+        return
+    append(
+        kind="pair:retired",
+        actor=WORKER,
+        subject=pair.subject,
+        sentence=f"The pair {pair} is retired: nothing of it is left in AWS.",
+        reason=remark,
+    )
+    for account in (pair.source, pair.target):
+        note_account_retired(account, now)
+
+
+def note_account_retired(account: AwsAccount, now: datetime) -> None:
+    """Record that an account that is being retired is in no pair any more, if that is so."""
+    pairs = AccountPair.objects.filter(retired_at=None)
+    if pairs.filter(Q(source=account) | Q(target=account)).exists():
+        return
+    retiring = AwsAccount.objects.filter(pk=account.pk, retiring_at__isnull=False, retired_at=None)
+    with transaction.atomic():
+        if retiring.update(retired_at=now) == 1:
+            append(
+                kind="account:retired",
+                actor=WORKER,
+                subject=account.subject,
+                sentence=f"{account} is retired: Sallyport has nothing in it any more.",
             )
 
 

@@ -17,6 +17,10 @@ PENDING_LIFETIME = timedelta(hours=24)
 """How long a request waits for a decision before it lapses."""
 ONE_PENDING = "request_one_pending_per_offer"
 ALREADY_ASKED = "A request of yours for this offer waits for a decision."
+ONE_EXTENSION = "request_one_pending_extension"
+EXTENSION_ASKED = "A request of yours for more time waits for a decision."
+FURTHEST_START = timedelta(days=14)
+"""How far ahead a start may be asked for: people, pairs and profiles change."""
 ATTENTION_AFTER = 3
 """Failed attempts after which a grant is shown as needing attention."""
 
@@ -38,6 +42,7 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             "offer__pair__target",
             "profile_version__profile",
             "grant",
+            "extends__request",
         )
 
     def to_decide(self, person: User) -> Self:
@@ -58,7 +63,11 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
 
 
 class AccessRequest(models.Model):
-    """A person asks for an offer. The code also names the grant that may follow."""
+    """A person asks for an offer, or for more time. The code also names the grant that may follow.
+
+    A request that `extends` a grant makes no grant of its own: once approved, the grant ends at
+    `extends_until` and rests on this request.
+    """
 
     code = models.CharField(max_length=16, unique=True, default=new_code, editable=False)
     requester = models.ForeignKey(User, on_delete=models.PROTECT, related_name="requests")
@@ -67,6 +76,15 @@ class AccessRequest(models.Model):
     profile_version = models.ForeignKey(ProfileVersion, on_delete=models.PROTECT, related_name="+")
     """Pinned when asked, so that a later edit of the profile changes nothing here."""
     duration = models.DurationField()
+    """How long the access lasts; for an extension, the time that is added."""
+    starts_at = models.DateTimeField(null=True, blank=True)
+    """The start that was asked for; null for one at the decision. A decision after it starts the
+    access at the decision, for the full duration."""
+    extends = models.ForeignKey(
+        "Grant", on_delete=models.PROTECT, null=True, blank=True, related_name="extensions"
+    )
+    extends_until = models.DateTimeField(null=True, blank=True)
+    """The end that an extension asks for, known when asking: the end then, plus the duration."""
     reason = models.CharField(max_length=500)
     state = models.CharField(
         max_length=10, choices=[(s.value, s.value) for s in RequestState], default="pending"
@@ -91,9 +109,15 @@ class AccessRequest(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["requester", "offer"],
-                condition=Q(state="pending"),
+                condition=Q(state="pending", extends__isnull=True),
                 name=ONE_PENDING,
                 violation_error_message=ALREADY_ASKED,
+            ),
+            models.UniqueConstraint(
+                fields=["extends"],
+                condition=Q(state="pending"),
+                name=ONE_EXTENSION,
+                violation_error_message=EXTENSION_ASKED,
             ),
         ]
         indexes = [models.Index(fields=["state", "lapses_at"], name="request_state_lapses")]
@@ -107,8 +131,9 @@ class AccessRequest(models.Model):
 
     @property
     def subject(self) -> str:
-        """The request in audit events: the grant shares it, so that there is one timeline."""
-        return f"grant:{self.code}"
+        """The request in audit events: the grant and its extensions share it, so that there is
+        one timeline."""
+        return f"grant:{self.extends.code if self.extends else self.code}"
 
 
 class Decision(models.Model):
@@ -148,6 +173,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         """Fetch what every page names."""
         return self.select_related(
             "request__requester",
+            "authority",
             "identity__account",
             "request__offer__pair__source",
             "request__offer__pair__target",
@@ -198,10 +224,16 @@ class Grant(models.Model):
 
     request = models.OneToOneField(AccessRequest, on_delete=models.PROTECT, related_name="grant")
     code = models.CharField(max_length=16, unique=True, editable=False)
+    authority = models.ForeignKey(
+        AccessRequest, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    """The approved extension that the present end rests on; null for the grant's own request."""
     identity = models.ForeignKey(IamIdentity, on_delete=models.PROTECT, related_name="grants")
     profile_version = models.ForeignKey(ProfileVersion, on_delete=models.PROTECT, related_name="+")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
+    extending_from = models.DateTimeField(null=True)
+    """While a later end is approved and AWS has not confirmed it: the end that AWS enforces."""
     fingerprint = models.CharField(max_length=64)
     iam_user_arn = models.CharField(max_length=640)
     iam_user_id = models.CharField(max_length=128)
@@ -294,16 +326,47 @@ class Grant(models.Model):
         after a person asked for it. Anything else that is missing waits for a person (I12)."""
         return self.settled_at is None or self.reopened_at is not None
 
+    @property
+    def rests_on(self) -> AccessRequest:
+        """The request whose decision the present end rests on."""
+        return self.authority or self.request
+
+    @property
+    def is_extending(self) -> bool:
+        """Whether a later end is approved that AWS has not confirmed yet."""
+        return self.extending_from is not None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether AWS was seen to give all that was approved, the later end included."""
+        return self.settled_at is not None and not self.is_extending
+
+    @property
+    def enforced_until(self) -> datetime:
+        """The end that AWS is known to enforce: while extending, still the former one."""
+        return self.extending_from or self.ends_at
+
     def should_exist(self, now: datetime) -> bool:
         """Whether the access should exist at `now`."""
-        return states.should_exist(ends_at=self.ends_at, revoked_at=self.revoked_at, now=now)
+        return states.should_exist(
+            starts_at=self.starts_at, ends_at=self.ends_at, revoked_at=self.revoked_at, now=now
+        )
+
+    def is_scheduled_at(self, now: datetime) -> bool:
+        """Whether the start is still to come, with nothing said against it."""
+        waits = self.phase == Phase.SCHEDULED and self.revoked_at is None
+        return waits and now < self.starts_at
 
     def phase_at(self, now: datetime) -> Phase:
         """The phase to show at `now`: past its end nothing reads as active, even before a worker
         has looked (I11 turned round: never less danger than AWS may still hold)."""
-        if self.phase == Phase.ENDED or self.should_exist(now):
+        if self.phase == Phase.ENDED or self.is_scheduled_at(now):
             return Phase(self.phase)
-        return Phase.ENDING
+        if not self.should_exist(now):
+            return Phase.ENDING
+        # The start has come, or the former end has before AWS confirmed the later one.
+        waits = self.phase == Phase.SCHEDULED or now >= self.enforced_until
+        return Phase.PENDING if waits else Phase(self.phase)
 
     def usable_at(self, now: datetime) -> bool:
         """Whether the Switch role link may be shown: made, seen in AWS, and not over."""

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.db import transaction
@@ -13,7 +13,7 @@ from django.db.models import Q
 from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity
 from audit.clock import database_now
 from audit.models import append
-from provisioning import lifecycle
+from provisioning import lifecycle, pacing
 from provisioning.aws import iam, inspect
 from provisioning.aws.errors import AwsError
 from provisioning.aws.sessions import AccountSession, assume
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 RETRY_CHECK = timedelta(minutes=2)
 """A check that was started so long ago has lost its worker and may be run again."""
+CALLS: Final = 14
+"""What a connection check takes."""
 RETRY_IDENTITY = timedelta(minutes=1)
 
 
@@ -46,9 +48,11 @@ def run_check(check_id: int) -> None:
     now = database_now()
     free = Q(started_at__isnull=True) | Q(started_at__lt=now - RETRY_CHECK)
     mine = ConnectionCheck.objects.filter(free, pk=check_id, finished_at__isnull=True)
-    if mine.update(started_at=now) != 1:
+    check = mine.select_related("account").first()
+    if check is None or not pacing.has_room(check.account, CALLS):
         return
-    check = ConnectionCheck.objects.select_related("account").get(pk=check_id)
+    if mine.update(started_at=database_now()) != 1:
+        return
     findings = list(findings_of(check.account))
     with transaction.atomic():
         check.findings = [asdict(one) for one in findings]
@@ -236,7 +240,7 @@ def verify_identity(identity_id: int) -> None:
     and is reported instead of adopted [AWS-FACTS 4.3].
     """
     identity = IamIdentity.objects.select_related("account", "person").get(pk=identity_id)
-    if identity.next_check_at is None:
+    if identity.next_check_at is None or not pacing.has_room(identity.account, 2):
         return
     try:
         session = assume(provisioner(identity.account), session_name="sallyport-identity")

@@ -5,12 +5,13 @@ What locks somebody out never waits: its calls are counted, and others wait long
 """
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from accounts.models import AwsAccount
 from audit.clock import database_now
@@ -48,6 +49,29 @@ def take(account: AwsAccount, calls: int, *, urgent: bool = False) -> None:
             return
     # Many workers want the same account: whoever lost so often comes back later.
     raise TooFast(PATIENCE)
+
+
+def has_room(account: AwsAccount, calls: int) -> bool:
+    """`take` for work that stays due in the database: False when it should come again later."""
+    try:
+        take(account, calls)
+    except TooFast:
+        return False
+    return True
+
+
+def take_all(room: dict[AwsAccount, int], *, now: datetime, urgent: bool = False) -> None:
+    """`take` in several accounts. Where all are idle, as they mostly are, it is one query."""
+    rate, calls = settings.CALLS_PER_SECOND, max(room.values())
+    idle_since = now - timedelta(seconds=pace.BURST / rate)
+    idle = AccountPace.objects.filter(
+        account__in=room, slowed_at__isnull=True, free_at__lte=idle_since
+    )
+    begun = idle_since + timedelta(seconds=calls / rate)
+    if idle.update(free_at=begun, turn=F("turn") + 1) == len(room):
+        return
+    for account, number in room.items():
+        take(account, number, urgent=urgent)
 
 
 def learn(account: AwsAccount, throttled: int) -> None:

@@ -28,6 +28,9 @@ class Access:
     sign_in_url: str
     phase: Phase
     usable: bool
+    extendable: bool
+    """Whether the clock allows more time to be asked for; the form knows what else speaks
+    against it."""
 
     @property
     def tone(self) -> str:
@@ -62,6 +65,7 @@ def access(grant: Grant, now: datetime) -> Access:
         ),
         phase=grant.phase_at(now),
         usable=grant.usable_at(now),
+        extendable=not any(authz.too_late_to_extend(grant, now)),
     )
 
 
@@ -83,7 +87,7 @@ def stage(request: AccessRequest, grant: Grant | None, now: datetime) -> Stage:
     """One word for a request from the question to the end."""
     if grant is None:
         waiting = request.state == RequestState.PENDING
-        return Stage(request.state, settled=not waiting)
+        return Stage(request.state, settled=not waiting and not is_being_given(request))
     phase = grant.phase_at(now)
     name = "attention" if grant.needs_attention else phase.value
     return Stage(name, settled=phase is Phase.ENDED, problem=grant.last_error)
@@ -92,6 +96,32 @@ def stage(request: AccessRequest, grant: Grant | None, now: datetime) -> Stage:
 def grant_of(request: AccessRequest) -> Grant | None:
     """The grant that followed from a request, if any."""
     return getattr(request, "grant", None)
+
+
+def is_being_given(request: AccessRequest) -> bool:
+    """Whether this is an approved extension whose end AWS has not confirmed yet."""
+    grant = request.extends
+    return grant is not None and grant.is_extending and grant.authority_id == request.pk
+
+
+def _was_given(request: AccessRequest) -> bool:
+    """Whether AWS ended, or ends, the access no earlier than this approved extension asks."""
+    grant = request.extends
+    return grant is not None and bool(
+        request.extends_until and grant.enforced_until >= request.extends_until
+    )
+
+
+def _progress_of_extension(request: AccessRequest) -> list[dict[str, str]]:
+    """The road of a request for more time: it ends where AWS has the later end."""
+    decided = request.state == RequestState.APPROVED
+    given, under_way = _was_given(request), is_being_given(request)
+    never = decided and not given and not under_way
+    return [
+        _step("Requested", "done"),
+        _step("Approved", "done" if decided else "current"),
+        _step("Set up in AWS", "failed" if never else _reached(decided and given, under_way)),
+    ]
 
 
 def progress(request: AccessRequest, grant: Grant | None, now: datetime) -> list[dict[str, str]]:
@@ -104,15 +134,22 @@ def progress(request: AccessRequest, grant: Grant | None, now: datetime) -> list
     }
     if refused:
         return [_step("Requested", "done"), _step(request.state.capitalize(), "failed")]
+    if request.extends is not None:
+        return _progress_of_extension(request)
     seen = phase in {Phase.ACTIVE, Phase.ENDING, Phase.ENDED}
     never = phase in {Phase.ENDING, Phase.ENDED} and grant is not None and not grant.settled_at
     return [
         _step("Requested", "done"),
         _step("Approved", "done" if grant else "current"),
+        *([_step("Scheduled", _waits(phase))] if request.starts_at and grant else []),
         _step("Set up in AWS", "failed" if never else _reached(seen, phase is Phase.PENDING)),
         _step("Active", "todo" if never else _reached(_was_active(phase), phase is Phase.ACTIVE)),
         _step("Ended", _reached(phase is Phase.ENDED, phase is Phase.ENDING)),
     ]
+
+
+def _waits(phase: Phase | None) -> str:
+    return "current" if phase is Phase.SCHEDULED else "done"
 
 
 def _was_active(phase: Phase | None) -> bool:
@@ -146,7 +183,7 @@ def plan_view(request: AccessRequest, now: datetime) -> PlanView:
     """The plan as a worker tried it; as if nothing existed yet, until one has."""
     spec = spec_for_request(request)
     preview = request.preview or {}
-    steps = preview.get("steps") or unseen_steps(spec, now)
+    steps = preview.get("steps") or unseen_steps(request, now)
     return PlanView(
         steps=steps,
         fingerprint=plan.fingerprint(spec),

@@ -14,7 +14,7 @@ from provisioning.core.steps import PlanStep, Side
 from provisioning.entry import Doors
 from provisioning.failures import in_words
 from provisioning.models import AccessRequest
-from provisioning.specs import spec_for_request
+from provisioning.specs import spec_for_grant, spec_for_request
 
 
 def preview(request_id: int) -> None:
@@ -47,9 +47,14 @@ def _preview_result(spec: GrantSpec, found: Found, now: datetime) -> dict[str, o
     return {"steps": describe(plan.plan(plan.desired(spec, now), found)), "problem": problem}
 
 
-def unseen_steps(spec: GrantSpec, now: datetime) -> list[dict[str, Any]]:
-    """The steps as if nothing existed: what a page shows until a worker has looked."""
-    return describe(plan.plan(plan.desired(spec, now), plan.NOTHING))
+def unseen_steps(request: AccessRequest, now: datetime) -> list[dict[str, Any]]:
+    """What a page shows until a worker has looked: the steps as if nothing existed; for an
+    extension, as if the access that it extends were in AWS as approved."""
+    found = plan.NOTHING
+    if request.extends is not None:
+        present = plan.desired(spec_for_grant(request.extends), request.asked_at)
+        found = plan.made(present, request.extends.iam_user_id)
+    return describe(plan.plan(plan.desired(spec_for_request(request), now), found))
 
 
 def describe(steps: Sequence[PlanStep]) -> list[dict[str, Any]]:

@@ -5,14 +5,14 @@ Each is one transaction, asks `authz` first, and nudges the workers once it is c
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.models import AwsAccount, ConnectionCheck, Offer, User
+from accounts.models import SHORTEST_GRANT, AwsAccount, ConnectionCheck, Offer, User
 from audit.clock import database_now
 from audit.models import append
 from provisioning import authz, lifecycle, specs, tasks
@@ -20,6 +20,9 @@ from provisioning.core import plan
 from provisioning.core.states import RequestState
 from provisioning.models import (
     ALREADY_ASKED,
+    EXTENSION_ASKED,
+    FURTHEST_START,
+    ONE_EXTENSION,
     ONE_PENDING,
     PENDING_LIFETIME,
     AccessRequest,
@@ -66,12 +69,23 @@ def _nudge(task: Any, pk: int) -> None:
 
 
 def request_access(
-    *, requester: User, offer: Offer, duration: timedelta, reason: str
+    *,
+    requester: User,
+    offer: Offer,
+    duration: timedelta,
+    reason: str,
+    starts_at: datetime | None = None,
 ) -> AccessRequest:
-    """Ask for an offer. Raises Refused, or ValidationError."""
+    """Ask for an offer, from the decision on or from a later start. Raises Refused, or
+    ValidationError.
+
+    A request waits for a day, or until the start that it asks for if that is later.
+    """
+    now = database_now()
     with _refusals_recorded("request:ask", requester, offer.subject, "asking for access"):
         _require(authz.can_request(requester, offer))
     offer.check_duration(duration)
+    check_start(starts_at, now)
     identity = authz.identity_for(requester, offer)
     if identity is None:  # can_request has refused this; it is here for the type.
         raise Refused(authz.Answer(("No IAM user is linked to you.",)))
@@ -81,20 +95,72 @@ def request_access(
         offer=offer,
         profile_version=offer.profile.current,
         duration=duration,
+        starts_at=starts_at,
         reason=reason,
-        lapses_at=database_now() + PENDING_LIFETIME,
+        lapses_at=max(now + PENDING_LIFETIME, starts_at or now),
     )
+    return _open(request, ONE_PENDING, ALREADY_ASKED)
+
+
+def check_start(starts_at: datetime | None, now: datetime) -> None:
+    """Raise ValidationError unless a start may be asked for."""
+    if starts_at is None or now < starts_at <= now + FURTHEST_START:
+        return
+    message = (
+        "This moment is past. Leave it empty to start with the approval."
+        if starts_at <= now
+        else f"Choose a start within the next {FURTHEST_START.days} days."
+    )
+    raise ValidationError({"starts_at": ValidationError(message, code="start_out_of_bounds")})
+
+
+def _open(request: AccessRequest, constraint: str, words: str) -> AccessRequest:
+    """Check and store a new request; the named constraint is what a twin of it would break."""
     request.full_clean()
     try:
         with transaction.atomic():
-            lifecycle.open_request(request, actor=requester.username)
+            lifecycle.open_request(request, actor=request.requester.username)
             _nudge(tasks.preview_request, request.pk)
     except IntegrityError as error:
-        if ONE_PENDING not in str(error):
+        if constraint not in str(error):
             raise
         # Sent twice at the same moment: the constraint says what full_clean would have said.
-        raise ValidationError(ALREADY_ASKED, code=ONE_PENDING) from error
+        raise ValidationError(words, code=constraint) from error
     return request
+
+
+def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: str) -> AccessRequest:
+    """Ask for more time on one's own live access. Raises Refused, or ValidationError.
+
+    The request lapses at the present end: nothing is left to extend then.
+    """
+    now = database_now()
+    with _refusals_recorded("grant:extend", person, grant.subject, "extending the access"):
+        _require(authz.can_extend(person, grant, now))
+    check_extension(grant, duration, now)
+    request = AccessRequest(
+        requester=person,
+        identity=grant.identity,
+        offer=grant.request.offer,
+        profile_version=grant.profile_version,
+        duration=duration,
+        extends=grant,
+        extends_until=grant.ends_at + duration,
+        reason=reason,
+        lapses_at=grant.ends_at,
+    )
+    return _open(request, ONE_EXTENSION, EXTENSION_ASKED)
+
+
+def check_extension(grant: Grant, duration: timedelta, now: datetime) -> None:
+    """Raise ValidationError unless so much time may be added."""
+    longest = authz.longest_extension(grant, now)
+    if not SHORTEST_GRANT <= duration <= longest:
+        message = (
+            f"Choose between 5 and {longest // timedelta(minutes=1)} minutes: the access may end "
+            "at most the offer's longest duration from now, and 7 days after its start."
+        )
+        raise ValidationError({"minutes": ValidationError(message, code="duration_out_of_bounds")})
 
 
 def decide(
@@ -112,6 +178,9 @@ def decide(
     """
     recorded = _refusals_recorded("request:decide", approver, request.subject, "deciding")
     with recorded, transaction.atomic():
+        if request.extends_id is not None:
+            # A revocation locks the grant first and its extensions second, and so does this.
+            Grant.objects.select_for_update(of=("self",)).get(pk=request.extends_id)
         locked = AccessRequest.objects.select_for_update(of=("self",)).with_parties()
         request = locked.get(pk=request.pk)
         _require(authz.can_decide(approver, request, database_now()))
@@ -137,7 +206,10 @@ def decide(
 
 def _still_may_ask(request: AccessRequest) -> authz.Answer:
     """Whether the requester could ask for the same today, in words for the approver."""
-    answer = authz.can_request(request.requester, request.offer)
+    if request.extends is not None:
+        answer = authz.may_still_extend(request.requester, request.extends)
+    else:
+        answer = authz.can_request(request.requester, request.offer)
     name = request.requester.label
     return authz.Answer(tuple(f"{name} is told: {reason}" for reason in answer.reasons))
 
@@ -185,9 +257,12 @@ def note_link_opened(*, person: User, grant: Grant) -> None:
 
 def check_connection(*, asked_by: str, account: AwsAccount) -> ConnectionCheck:
     """Ask a worker to check an account. A check that waits already is not asked for twice.
+    Raises Refused for an account that was retired.
 
     One that has begun does not count: it may have looked before the owner mended something.
     """
+    if account.retired_at:
+        raise Refused(authz.Answer(("This account is retired. Bring it back first.",)))
     with transaction.atomic():
         waiting = account.checks.filter(started_at__isnull=True).first()
         if waiting is not None:

@@ -4,7 +4,7 @@ What AWS has acknowledged to us is not read again at once; what it contradicts i
 nobody has touched takes ten calls, and its removal nine, the read-back included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from audit.clock import database_now
+from audit.clock import carried_on, database_now
 from provisioning import lifecycle
 from provisioning.aws import iam
 from provisioning.aws.errors import AwsError, Kind
@@ -44,13 +44,12 @@ def settle(grant: Grant, spec: GrantSpec, doors: Doors) -> None:
 
     Raises AwsError, ForeignObject, UserGone, and StaleState when the claim is lost.
     """
-    _Run(grant, spec, doors).settle()
+    _Run(grant, spec, doors, carried_on(database_now())).settle()
 
 
-def sides(grant: Grant, spec: GrantSpec, now: datetime) -> tuple[Side, ...]:
-    """The accounts that a run will need; who stays in the group leaves nothing to do in the
-    source."""
-    if not grant.should_exist(now) and spec.keep_membership:
+def sides(grant: Grant, now: datetime) -> tuple[Side, ...]:
+    """The accounts that a run needs; who stays in the group leaves nothing to do in the source."""
+    if not grant.should_exist(now) and others_need_membership(grant, now):
         return (Side.TARGET,)
     return Side.TARGET, Side.SOURCE
 
@@ -62,6 +61,8 @@ class _Run:
     grant: Grant
     spec: GrantSpec
     doors: Doors
+    now: Callable[[], datetime]
+    """The database's clock."""
     assumed: Found | None = None
     """What need not be read, because AWS has acknowledged it."""
     done: list[PlanStep] = field(default_factory=list)
@@ -74,8 +75,8 @@ class _Run:
         if self._nobody_touched_it():
             self.assumed = plan.as_made(self.spec, locked=self.grant.locked_out_at is not None)
         for _ in range(PASSES):
-            now = database_now()
-            keep = others_need_membership(self.grant)
+            now = self.now()
+            keep = others_need_membership(self.grant, now)
             self.spec = replace(self.spec, keep_membership=keep)
             wanted = plan.desired(self.spec, now)
             if self._pass(wanted, self._clients(now)):
@@ -85,7 +86,7 @@ class _Run:
     def _nobody_touched_it(self) -> bool:
         """Whether a removal may begin from what was made. The first failure or remark ends that."""
         grant = self.grant
-        over = not grant.should_exist(database_now())
+        over = not grant.should_exist(self.now())
         return over and bool(grant.settled_at) and not grant.attempts and not grant.last_error
 
     def _pass(self, wanted: Wanted, clients: iam.Clients) -> bool:
@@ -123,7 +124,9 @@ class _Run:
 
         Either account may have shut us out. That must not keep the way through the other one open.
         """
-        needed = sides(self.grant, self.spec, now)
+        over = not self.grant.should_exist(now)
+        idle = over and self.spec.keep_membership
+        needed = (Side.TARGET,) if idle else (Side.TARGET, Side.SOURCE)
         clients = {side: self._client(side) for side in needed}
         return iam.Clients(clients.get(Side.SOURCE), clients[Side.TARGET], self.doors.beside)
 
@@ -131,7 +134,7 @@ class _Run:
         try:
             return self.doors.client(side)
         except AwsError as error:
-            if self.grant.should_exist(database_now()):
+            if self.grant.should_exist(self.now()):
                 raise
             self.unreachable = error
             return None
@@ -155,7 +158,7 @@ class _Run:
             if error.kind is Kind.TRANSIENT:
                 raise
             return
-        lifecycle.note_lock_out(grant, database_now())
+        lifecycle.note_lock_out(grant, self.now())
 
     # --- Applying ----------------------------------------------------------------------------
 
@@ -200,26 +203,24 @@ class _Run:
 
     def _may(self, step: PlanStep) -> bool:
         """Hold on to the claim right before a step. Raises StaleState when it is lost."""
-        now = database_now()
-        if not lifecycle.renew(self.grant, now):
+        if not lifecycle.renew(self.grant, self.now(), intent=step.gives):
             raise lifecycle.StaleState("Revoked meanwhile, or another worker took over.")
-        if step.gives:
-            lifecycle.note_intent(self.grant, now)
         # Another access of this user may have been approved since this run began.
-        return not (isinstance(step, RemoveUserFromGroup) and others_need_membership(self.grant))
+        leaves = isinstance(step, RemoveUserFromGroup)
+        return not (leaves and others_need_membership(self.grant, self.now()))
 
     def _note(self, step: PlanStep, done: list[PlanStep]) -> None:
         log.info("step_done", call=step.call)
         done.append(step)
         self.done.append(step)
         if plan.locks_out(step):
-            lifecycle.note_lock_out(self.grant, database_now())
+            lifecycle.note_lock_out(self.grant, self.now())
 
     # --- Recording ---------------------------------------------------------------------------
 
     def _record(self, wanted: Wanted, steps: Sequence[PlanStep]) -> None:
         """Nothing is left to do that may be done without a person: say what that means."""
-        now = database_now()
+        now = self.now()
         phase = states.phase(exists=wanted.role is not None, as_wanted=not steps)
         if phase is states.Phase.ENDED and self._may_be_unseen(now):
             phase = states.Phase.ENDING

@@ -1,11 +1,11 @@
 """From rows to values: what the documents of a request or grant depend on."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from django.conf import settings
 
 from accounts.models import AwsAccount
-from audit.clock import database_now
 from provisioning.core.plan import AccountRef, GrantSpec
 from provisioning.models import AccessRequest, Grant
 
@@ -16,10 +16,13 @@ def account_ref(account: AwsAccount) -> AccountRef:
 
 
 def spec_for_request(request: AccessRequest) -> GrantSpec:
-    """What the documents of a request's grant would depend on, before the decision."""
+    """What the documents of a request's grant would depend on, before the decision.
+
+    An extension is about the role of the grant that it extends, with its end as asked.
+    """
     pair, version, identity = request.offer.pair, request.profile_version, request.identity
     return GrantSpec(
-        code=request.code,
+        code=request.extends.code if request.extends else request.code,
         portal_id=settings.PORTAL_ID,
         source=account_ref(pair.source),
         target=account_ref(pair.target),
@@ -37,6 +40,8 @@ def spec_for_request(request: AccessRequest) -> GrantSpec:
         boundary_arn=pair.target.boundary_arn,
         duration=request.duration,
         group_is_ready=pair.state == "ready",
+        asked_start=request.starts_at,
+        until=request.extends_until,
     )
 
 
@@ -50,16 +55,18 @@ def spec_for_grant(grant: Grant) -> GrantSpec:
         user_arn=grant.iam_user_arn,
         user_id=grant.iam_user_id,
         boundary_arn=grant.boundary_arn,
+        starts_at=grant.starts_at,
         ends_at=grant.ends_at,
         revoked_at=grant.revoked_at,
-        keep_membership=others_need_membership(grant),
     )
 
 
-def others_need_membership(grant: Grant) -> bool:
-    """Whether another live grant of the same IAM user goes through the same switch group."""
+def others_need_membership(grant: Grant, now: datetime) -> bool:
+    """Whether another live grant of the same IAM user goes through the same switch group.
+
+    One that is scheduled does not need it yet.
+    """
     pair = grant.request.offer.pair
-    now = database_now()
     return (
         Grant.objects.live()
         .filter(
@@ -67,6 +74,7 @@ def others_need_membership(grant: Grant) -> bool:
             request__offer__pair__source=pair.source,
             request__offer__pair__switch_group=pair.switch_group,
             revoked_at__isnull=True,
+            starts_at__lte=now,
             ends_at__gt=now,
         )
         .exclude(pk=grant.pk)

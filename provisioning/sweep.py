@@ -15,7 +15,15 @@ from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity
 from audit.clock import database_now
-from provisioning import converge, lifecycle, onboard, preview, switch_groups, tasks
+from provisioning import (
+    converge,
+    lifecycle,
+    onboard,
+    preview,
+    retirement,
+    switch_groups,
+    tasks,
+)
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, Grant
 
@@ -47,6 +55,7 @@ class Sweeper:
         """One round. Returns how many things were due."""
         now = database_now()
         lapse_requests(now)
+        retirement.close_stranded(now)
         jobs = list(due(now))
         self.nudged = {job.key: self.nudged[job.key] for job in jobs if job.key in self.nudged}
         for job in jobs:
@@ -81,8 +90,12 @@ def due(now: datetime) -> Iterator[Job]:
         yield Job(f"check:{check.pk}", tasks.check_connection, onboard.run_check, check.pk)
     for pair in AccountPair.objects.filter(next_check_at__lte=now)[:BATCH]:
         key = f"pair:{pair.pk}:{pair.next_check_at}"
-        yield Job(key, tasks.prepare_pair, switch_groups.prepare_pair, pair.pk)
-    for identity in IamIdentity.objects.filter(next_check_at__lte=now)[:BATCH]:
+        if pair.retiring_at:
+            yield Job(key, tasks.finish_pair, retirement.finish_pair, pair.pk)
+        else:
+            yield Job(key, tasks.prepare_pair, switch_groups.prepare_pair, pair.pk)
+    identities = IamIdentity.objects.filter(account__retired_at__isnull=True)
+    for identity in identities.filter(next_check_at__lte=now)[:BATCH]:
         key = f"identity:{identity.pk}:{identity.next_check_at}"
         yield Job(key, tasks.verify_identity, onboard.verify_identity, identity.pk)
     for request in AccessRequest.objects.waiting().filter(previewed_at__isnull=True)[:BATCH]:
@@ -96,7 +109,7 @@ def _unclaimed(now: datetime) -> Q:
 def _checks() -> Iterator[ConnectionCheck]:
     """Checks that were asked for, and a first one for each account that never had any."""
     ever = ConnectionCheck.objects.filter(account=OuterRef("pk"))
-    for account in AwsAccount.objects.filter(~Exists(ever))[:BATCH]:
+    for account in AwsAccount.objects.filter(~Exists(ever), retired_at__isnull=True)[:BATCH]:
         ConnectionCheck.objects.create(account=account, asked_by=lifecycle.SWEEPER)
     yield from ConnectionCheck.objects.filter(finished_at__isnull=True).order_by("id")[:BATCH]
 

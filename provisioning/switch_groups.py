@@ -4,7 +4,7 @@ from typing import Final
 
 from accounts.models import AccountPair
 from audit.clock import database_now
-from provisioning import lifecycle
+from provisioning import lifecycle, pacing
 from provisioning.aws import iam
 from provisioning.aws.errors import AwsError
 from provisioning.core import plan
@@ -13,6 +13,8 @@ from provisioning.entry import enter_for_group
 from provisioning.failures import in_words, not_converging
 from provisioning.specs import account_ref
 
+CALLS: Final = 8
+"""What a switch group takes, most of it reading."""
 PASSES: Final = 4
 """How often one run observes again: create, answer lost, adopt, verify."""
 
@@ -24,8 +26,8 @@ def prepare_pair(pair_id: int) -> None:
     """
     began = database_now()
     pairs = AccountPair.objects.select_related("source", "target")
-    pair = pairs.filter(pk=pair_id, next_check_at__lte=began).first()
-    if pair is None:
+    pair = pairs.filter(pk=pair_id, next_check_at__lte=began, retiring_at=None).first()
+    if pair is None or not pacing.has_room(pair.source, CALLS):
         return
     problem = ""
     try:

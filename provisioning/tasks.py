@@ -9,7 +9,7 @@ from kombu import Connection, pools
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from provisioning import converge, onboard, preview, switch_groups
+from provisioning import converge, onboard, preview, retirement, switch_groups
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +30,12 @@ def preview_request(request_id: int) -> None:
 def prepare_pair(pair_id: int) -> None:
     """Make the switch group of a pair."""
     switch_groups.prepare_pair(pair_id)
+
+
+@shared_task(name="sallyport.finish_pair")
+def finish_pair(pair_id: int) -> None:
+    """Remove what is left in AWS of a pair that is being retired."""
+    retirement.finish_pair(pair_id)
 
 
 @shared_task(name="sallyport.check_connection")

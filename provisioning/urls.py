@@ -6,7 +6,7 @@ from django.urls.converters import StringConverter
 from accounts import converters as converters
 from provisioning.core.naming import CODE_ALPHABET, CODE_LENGTH
 from provisioning.core.onboarding_files import TEMPLATE_NAME, TERRAFORM_NAME
-from provisioning.views import access, accounts, oversight, requests
+from provisioning.views import access, accounts, oversight, requests, retire
 
 
 class CodeConverter(StringConverter):
@@ -28,7 +28,13 @@ urlpatterns = [
     path("requests/<code:code>/decide/", requests.decide, name="decide"),
     path("requests/<code:code>/cancel/", requests.cancel, name="cancel"),
     path("requests/<code:code>/revoke/", requests.revoke, name="revoke"),
+    path("requests/<code:code>/extend/", requests.extend, name="extend"),
     path("requests/<code:code>/switch-role/", access.switch_role, name="switch"),
+    path("accounts/<account_id:account_id>/retire/", retire.account, name="retire-account"),
+    path("accounts/<account_id:account_id>/bring-back/", retire.bring_back, name="bring-back"),
+    path("pairs/<int:pk>/retire/", retire.pair, name="retire-pair"),
+    path("offers/<int:pk>/retire/", retire.offer, name="retire-offer"),
+    path("people/<int:pk>/retire/", retire.person, name="retire-person"),
     path("grants/", oversight.grants, name="grants"),
     path("audit/", oversight.audit_log, name="audit"),
     path("accounts/<account_id:account_id>/check/", accounts.check_connection, name="check"),

@@ -17,6 +17,7 @@ from provisioning.core.steps import (
     AttachRolePolicy,
     CreateGroup,
     CreateRole,
+    DeleteGroup,
     DeleteGroupPolicy,
     DeleteRole,
     DeleteRolePolicy,
@@ -147,6 +148,13 @@ def find_group(iam: IAMClient, name: str) -> FoundGroup | None:
     return FoundGroup(path=path, inline=inline, managed=managed)
 
 
+def group_members(iam: IAMClient, name: str) -> list[str]:
+    """Names of the IAM users in a group, whoever put them there."""
+    with calling("iam:GetGroup"):
+        pages = iam.get_paginator("get_group").paginate(GroupName=name)
+        return [user["UserName"] for page in pages for user in page["Users"]]
+
+
 def _group_policy(iam: IAMClient, group: str, policy: str) -> Document:
     answer = iam.get_group_policy(GroupName=group, PolicyName=policy)
     return _document(answer["PolicyDocument"])
@@ -240,6 +248,8 @@ def _call(iam: IAMClient, step: PlanStep) -> None:
             iam.add_user_to_group(GroupName=step.group, UserName=step.user)
         case RemoveUserFromGroup():
             iam.remove_user_from_group(GroupName=step.group, UserName=step.user)
+        case DeleteGroup():
+            iam.delete_group(GroupName=step.group)
         case CreateRole():
             _create_role(iam, step)
         case UpdateTrust():

@@ -15,6 +15,8 @@ SLOWEST: Final = 1.0
 """Calls a second that are always allowed, or nothing would ever be removed."""
 SLOW_DOWN: Final = 0.7
 PAUSE: Final = timedelta(seconds=1)
+LONGEST: Final = timedelta(minutes=1)
+"""No account is closed for longer: not by urgent calls, and not by a clock that was set back."""
 RECOVERY: Final = timedelta(minutes=10)
 """How long the way back from the slowest to the fastest pace takes."""
 
@@ -33,7 +35,7 @@ def take(pace: Pace, calls: int, *, now: datetime, fastest: float) -> tuple[Pace
     """Promise `calls` calls: the pace afterwards, and how long to wait before the first."""
     rate = rate_at(pace, now, fastest)
     earliest = now - timedelta(seconds=BURST / rate)
-    begins = max(pace.free_at, earliest)
+    begins = min(max(pace.free_at, earliest), now + LONGEST)
     after = replace(pace, free_at=begins + timedelta(seconds=calls / rate))
     return after, max(begins - now, timedelta(0))
 

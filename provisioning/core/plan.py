@@ -82,6 +82,12 @@ class GrantSpec:
     """Whether another live grant of this user needs the switch group."""
     group_is_ready: bool = False
     """Whether the switch group is known to be as registered, and need not be looked at."""
+    starts_at: datetime | None = None
+    """The start of a grant: nothing should exist before it. None for a request."""
+    asked_start: datetime | None = None
+    """The later start that a request asks for, if it does; it is part of the fingerprint."""
+    until: datetime | None = None
+    """The end that an extension asks for: the one end that is known before the decision."""
 
     @property
     def role_name(self) -> str:
@@ -91,9 +97,11 @@ class GrantSpec:
     @property
     def end(self) -> str:
         """The end as documents write it."""
-        if self.ends_at is None:
-            return f"decision + PT{int(self.duration.total_seconds() // 60)}M"
-        return documents.aws_time(self.ends_at)
+        end = self.ends_at or self.until
+        if end is None:
+            begin = "start" if self.asked_start else "decision"
+            return f"{begin} + PT{int(self.duration.total_seconds() // 60)}M"
+        return documents.aws_time(end)
 
     @property
     def role_policies(self) -> tuple[str, ...]:
@@ -191,27 +199,28 @@ def as_made(spec: GrantSpec, *, locked: bool) -> Found:
 
     Removal begins from this instead of reading everything: what AWS contradicts is then read.
     """
-    role = _wanted_role(spec)
-    inline = dict(role.inline) | ({naming.END_POLICY: documents.deny_all()} if locked else {})
-    return Found(
-        member=not spec.keep_membership,
-        role=FoundRole(
-            path=naming.PATH,
-            trust=role.trust,
-            boundary_arn=role.boundary_arn,
-            tags=role.tags,
-            max_session_seconds=role.max_session_seconds,
-            inline=inline,
-            managed=role.managed,
-        ),
-        user_id=spec.user_id,
+    role = _as_found(_wanted_role(spec))
+    if locked:
+        role = replace(role, inline={**role.inline, naming.END_POLICY: documents.deny_all()})
+    return Found(member=not spec.keep_membership, role=role, user_id=spec.user_id)
+
+
+def _as_found(role: WantedRole) -> FoundRole:
+    return FoundRole(
+        path=naming.PATH,
+        trust=role.trust,
+        boundary_arn=role.boundary_arn,
+        tags=role.tags,
+        max_session_seconds=role.max_session_seconds,
+        inline=role.inline,
+        managed=role.managed,
     )
 
 
 def desired(spec: GrantSpec, now: datetime) -> Wanted:
     """What should exist at `now`: everything while the grant lives, names alone afterwards."""
     lives = spec.ends_at is None or states.should_exist(
-        ends_at=spec.ends_at, revoked_at=spec.revoked_at, now=now
+        starts_at=spec.starts_at, ends_at=spec.ends_at, revoked_at=spec.revoked_at, now=now
     )
     return Wanted(
         user=spec.user_name,
@@ -285,7 +294,8 @@ def _wanted_role(spec: GrantSpec) -> WantedRole:
 
 
 def fingerprint(spec: GrantSpec) -> str:
-    """SHA-256 over everything that would exist, with the end as `decision + duration`.
+    """SHA-256 over everything that would exist, with the end as `decision + duration`, or as the
+    absolute time that an extension asks for.
 
     Frozen at the decision; a worker that computes another one does not apply it. What other
     grants do to the shared switch group (its list of targets, the membership) is left out: it
@@ -293,7 +303,7 @@ def fingerprint(spec: GrantSpec) -> str:
     """
     undecided = replace(spec, ends_at=None, revoked_at=None, keep_membership=False)
     role = _wanted_role(undecided)
-    essence = {
+    essence: dict[str, object] = {
         "user": [spec.source.account_id, spec.user_arn, spec.user_id],
         "group": [spec.switch_group, list(spec.group_policy_arns)],
         "role": [
@@ -306,8 +316,22 @@ def fingerprint(spec: GrantSpec) -> str:
             list(role.managed),
         ],
     }
+    if spec.asked_start is not None:
+        essence["start"] = documents.aws_time(spec.asked_start)
     text = json.dumps(documents.canonical(essence), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def made(wanted: Wanted, user_id: str) -> Found:
+    """What would be found if AWS were as wanted, for plans that begin from there."""
+    role, group = wanted.role, wanted.group
+    inline = {naming.SWITCH_POLICY: group.policy} if group else {}
+    return Found(
+        group=FoundGroup(naming.PATH, inline, group.managed) if group else None,
+        member=wanted.member,
+        role=_as_found(role) if role else None,
+        user_id=user_id,
+    )
 
 
 def plan(wanted: Wanted, found: Found) -> tuple[PlanStep, ...]:

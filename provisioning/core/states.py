@@ -24,6 +24,8 @@ REQUEST_EDGES: Final[frozenset[tuple[RequestState, RequestState]]] = frozenset(
 class Phase(StrEnum):
     """Where a grant stands: does it have to exist, and is AWS as wanted?"""
 
+    SCHEDULED = "scheduled"
+    """Before its start: nothing exists in AWS, and nobody has looked there."""
     PENDING = "pending"
     ACTIVE = "active"
     ENDING = "ending"
@@ -32,6 +34,9 @@ class Phase(StrEnum):
 
 GRANT_EDGES: Final[frozenset[tuple[Phase, Phase]]] = frozenset(
     {
+        (Phase.SCHEDULED, Phase.PENDING),
+        (Phase.SCHEDULED, Phase.ENDING),
+        (Phase.SCHEDULED, Phase.ENDED),
         (Phase.PENDING, Phase.ACTIVE),
         (Phase.PENDING, Phase.ENDING),
         (Phase.PENDING, Phase.ENDED),
@@ -45,9 +50,17 @@ GRANT_EDGES: Final[frozenset[tuple[Phase, Phase]]] = frozenset(
 access. A database trigger holds the same table."""
 
 
-def should_exist(*, ends_at: datetime, revoked_at: datetime | None, now: datetime) -> bool:
-    """Whether a grant's access should exist in AWS at `now`. The end itself is outside."""
-    return revoked_at is None and now < ends_at
+def should_exist(
+    *,
+    ends_at: datetime,
+    revoked_at: datetime | None,
+    now: datetime,
+    starts_at: datetime | None = None,
+) -> bool:
+    """Whether a grant's access should exist in AWS at `now`. The start is inside, the end outside;
+    without a start it has begun."""
+    started = starts_at is None or starts_at <= now
+    return started and revoked_at is None and now < ends_at
 
 
 def phase(*, exists: bool, as_wanted: bool) -> Phase:

@@ -164,6 +164,20 @@ class RemoveUserFromGroup(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeleteGroup(Step):
+    """Remove a switch group that no pair uses any more."""
+
+    side = Side.SOURCE
+    action = "DeleteGroup"
+    group: str
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        return f"Remove the switch group {self.group}."
+
+
+@dataclass(frozen=True, kw_only=True)
 class CreateRole(Step):
     """Make the issued role, with trust, boundary and tags in the one call."""
 
@@ -357,6 +371,7 @@ type PlanStep = (
     | DetachGroupPolicy
     | AddUserToGroup
     | RemoveUserFromGroup
+    | DeleteGroup
     | CreateRole
     | UpdateTrust
     | SetBoundary

@@ -22,7 +22,7 @@ def my_access(request: HttpRequest) -> HttpResponse:
     mine = Grant.objects.held_by(person).with_parties()
     live = [pages.access(grant, now) for grant in mine.live().order_by("ends_at")]
     waiting = list(AccessRequest.objects.filter(requester=person).waiting().with_parties())
-    settled = not waiting and all(one.usable for one in live)
+    settled = not waiting and all(_is_settled(one) for one in live)
     context = {
         "usable": [one for one in live if one.usable],
         "moving": [one for one in live if not one.usable],
@@ -33,8 +33,16 @@ def my_access(request: HttpRequest) -> HttpResponse:
         status = STOP_POLLING if settled else 200
         return render(request, "provisioning/access.html#live", context, status=status)
     over = AccessRequest.objects.filter(requester=person).exclude(state="pending").with_parties()
+    # An approved extension lives on in the grant that it extends.
+    over = over.exclude(extends__isnull=False, state="approved")
     context["over"] = over.filter(Q(grant=None) | Q(grant__phase=Phase.ENDED))[:10]
     return render(request, "provisioning/access.html", context)
+
+
+def _is_settled(one: pages.Access) -> bool:
+    """Whether nothing but the clock will change it soon."""
+    waits = one.phase is Phase.SCHEDULED
+    return waits or (one.usable and not one.grant.is_extending)
 
 
 @require_GET

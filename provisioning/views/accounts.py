@@ -26,8 +26,12 @@ def check_connection(request: HttpRequest, account_id: str) -> HttpResponse:
     if not person.is_portal_admin:
         raise PermissionDenied("Only admins check connections.")
     account = get_object_or_404(AwsAccount, account_id=account_id)
-    services.check_connection(asked_by=person.username, account=account)
-    messages.info(request, "A worker is checking the connection.")
+    try:
+        services.check_connection(asked_by=person.username, account=account)
+    except services.Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.info(request, "A worker is checking the connection.")
     return redirect(account)
 
 

@@ -53,6 +53,8 @@ def _filtered(text: str, show: str) -> Any:
     found = found.filter(phase=Phase.ENDED) if show == "ended" else found.live()
     if show == "attention":
         found = found.filter(attempts__gte=ATTENTION_AFTER).exclude(last_error="")
+    if show == "scheduled":
+        found = found.filter(phase=Phase.SCHEDULED, revoked_at__isnull=True)
     if show == "ending":
         now = database_now()
         found = found.filter(Q(revoked_at__isnull=False) | Q(ends_at__lte=now))

@@ -1,5 +1,6 @@
 """Asking, one request from the question to the end, and deciding on it."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -9,20 +10,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.models import Offer
+from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import authz, pages, services
 from provisioning.core.states import RequestState
 from provisioning.forms import (
     DecisionForm,
+    ExtendForm,
     GiveBackForm,
     RequestForm,
     RevokeForm,
     in_words,
 )
 from provisioning.lifecycle import StaleState
-from provisioning.models import AccessRequest, Decision
+from provisioning.models import AccessRequest, Decision, Grant
 from provisioning.views.common import (
     PAGE,
     STOP_POLLING,
@@ -57,6 +59,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
                 requester=person,
                 offer=offer,
                 duration=form.duration,
+                starts_at=form.cleaned_data["starts_at"],
                 reason=form.cleaned_data["reason"],
             )
         except ValidationError as error:
@@ -70,10 +73,65 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
         "offer": offer,
         "version": offer.profile.current,
         "form": form,
+        "now": database_now(),
+        "live": _live_already(person, offer),
         "answer": authz.can_request(person, offer),
         "approvers": offer.approvers().exclude(pk=person.pk),
     }
     return render(request, "provisioning/ask.html", context, status=422 if form.errors else 200)
+
+
+def _live_already(person: User, offer: Offer) -> list[dict[str, Any]]:
+    """This person's grants of the same offer that live or will, and whether each can be extended:
+    somebody who wants more time seldom wants a second role."""
+    now = database_now()
+    mine = Grant.objects.held_by(person).with_parties().live()
+    mine = mine.filter(request__offer=offer, revoked_at__isnull=True, ends_at__gt=now)
+    return [
+        {"grant": one, "answer": authz.can_extend(person, one, now), "phase": one.phase_at(now)}
+        for one in mine.order_by("ends_at")
+    ]
+
+
+@require_http_methods(["GET", "POST"])
+def extend(request: HttpRequest, code: str) -> HttpResponse:
+    """Ask for more time on one's own access."""
+    person, now = person_of(request), database_now()
+    grant = get_object_or_404(Grant.objects.held_by(person).with_parties(), code=code)
+    answer = authz.can_extend(person, grant, now)
+    if request.method == "GET" and not answer.allowed:
+        return _refused_extension(request, code, services.Refused(answer))
+    longest = authz.longest_extension(grant, now)
+    form = ExtendForm(grant.ends_at, longest, posted(request))
+    # Whoever may not is refused by the service, which records it, whatever the form says.
+    if request.method == "POST" and (form.is_valid() or not answer.allowed):
+        try:
+            made = services.extend_access(
+                person=person,
+                grant=grant,
+                duration=form.duration if form.is_valid() else timedelta(0),
+                reason=form.cleaned_data.get("reason", ""),
+            )
+        except ValidationError as error:
+            form.add_error(None, error)
+        except services.Refused as refused:
+            return _refused_extension(request, code, refused)
+        else:
+            messages.success(request, "Your request for more time is with the approvers.")
+            return redirect(made)
+    context = {
+        "grant": grant,
+        "offer": grant.request.offer,
+        "form": form,
+        "approvers": grant.request.offer.approvers().exclude(pk=person.pk),
+        "latest": grant.ends_at + longest,
+    }
+    return render(request, "provisioning/extend.html", context, status=422 if form.errors else 200)
+
+
+def _refused_extension(request: HttpRequest, code: str, refused: services.Refused) -> HttpResponse:
+    """409: it is their own access, so what speaks against it is how things stand."""
+    return _conflict(request, code, " ".join(refused.reasons))
 
 
 @require_GET
@@ -89,6 +147,7 @@ def request_page(request: HttpRequest, code: str) -> HttpResponse:
 
 def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any]:
     now, grant = database_now(), pages.grant_of(asked)
+    own = person_of(request).pk == asked.requester_id
     return {
         "asked": asked,
         "grant": grant,
@@ -96,8 +155,10 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "stage": pages.stage(asked, grant, now),
         "progress": pages.progress(asked, grant, now),
         "doors": pages.doors(person_of(request), asked, grant, now),
-        "access": pages.access(grant, now) if grant else None,
+        "access": pages.access(grant, now) if grant and own else None,
         "decision": getattr(asked, "decision", None),
+        "extensions": grant.extensions.select_related("decision") if grant else (),
+        "extended": asked.extends,
         "events": AuditEvent.objects.about(asked.subject),
     }
 
@@ -185,7 +246,13 @@ def revoke(request: HttpRequest, code: str) -> HttpResponse:
         words = "You gave the access back." if own else "The access is being revoked."
         messages.success(request, words)
         return redirect(grant)
-    context = {"grant": grant, "form": form, "own": own, "offer": grant.request.offer}
+    context = {
+        "grant": grant,
+        "form": form,
+        "own": own,
+        "offer": grant.request.offer,
+        "scheduled": grant.is_scheduled_at(database_now()),
+    }
     status = 422 if form.errors else 200
     return render(request, "provisioning/revoke.html", context, status=status)
 

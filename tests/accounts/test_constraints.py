@@ -4,7 +4,7 @@ two admins send the same thing in the same moment."""
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -85,6 +85,8 @@ def _twice(factory: Any, **fields: list[str]) -> Callable[[], object]:
     return write
 
 
+RETIRED = datetime(2026, 1, 1, tzinfo=UTC)
+
 WRITES: dict[str, Callable[[], object]] = {
     "account_id_is_12_digits": lambda: AwsAccountFactory.create(account_id="12345678901"),
     "account_name_unique": _twice(AwsAccountFactory, name=["Logs", "LOGS"]),
@@ -93,12 +95,17 @@ WRITES: dict[str, Callable[[], object]] = {
         AwsAccountFactory, account_id=["012345678901", "012345678901"]
     ),
     "identity_iam_user_unique": _same_iam_user,
+    "identity_is_in_an_account_in_use": lambda: IamIdentityFactory.create(
+        account__retiring_at=RETIRED
+    ),
     "identity_person_unique": _same_person,
     "identity_verified_has_unique_id": lambda: IamIdentityFactory.create(unique_id=""),
     "offer_duration_within_bounds": lambda: OfferFactory.create(max_duration=timedelta(minutes=4)),
+    "offer_is_on_a_pair_in_use": lambda: OfferFactory.create(pair__retiring_at=RETIRED),
     "offer_is_unique": _same_offer,
     "pair_is_in_one_partition": lambda: AccountPairFactory.create(target__partition="aws-cn"),
     "pair_is_unique": _same_pair,
+    "pair_joins_accounts_in_use": lambda: AccountPairFactory.create(target__retiring_at=RETIRED),
     "pair_source_is_not_target": _pair_of_one,
     "profile_name_unique": _twice(AccessProfileFactory, name=["Reader", "reader"]),
     "profile_session_within_aws_bounds": lambda: AccessProfileFactory.create(

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.browser.conftest import Visit, Visitor
 
 # All of them in one process: they share one running demo.
-pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
 
 PAGES = {
     "": ["/sign-in/"],

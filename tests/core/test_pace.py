@@ -76,6 +76,14 @@ def test_the_pace_recovers_and_stays_within_what_is_set() -> None:
     assert rates == [pytest.approx(2.0), pytest.approx(8.0), pytest.approx(14.0), 20.0]
 
 
+def test_a_clock_that_was_set_back_closes_an_account_for_a_minute_at_most() -> None:
+    ahead = Pace(rate=20.0, free_at=NOW + timedelta(hours=1))
+
+    after, wait = pace.take(ahead, 20, now=NOW, fastest=20.0)
+
+    assert (wait, after.free_at) == (pace.LONGEST, NOW + pace.LONGEST + seconds(1))
+
+
 def test_a_clock_that_went_back_opens_nothing() -> None:
     slowed = Pace(rate=2.0, free_at=NOW, slowed_at=NOW)
 

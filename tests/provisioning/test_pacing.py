@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 from pytest_django.fixtures import Settings
 
-from accounts.models import AwsAccount
+from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity, Offer
 from audit.clock import database_now
-from provisioning import converge, pacing, services
+from provisioning import converge, onboard, pacing, services, switch_groups
 from provisioning.core import pace
 from provisioning.models import AccountPace, Grant
 from tests.aws_world import Approved, Aws
@@ -98,6 +98,23 @@ def test_a_revocation_does_not_wait_for_room(
 
     assert (grant.phase, grant.locked_out_at is not None) == ("ended", True)
     assert aws.issued_roles(TARGET) == []
+
+
+def test_other_work_without_room_stays_due(
+    scene: Offer, source: AwsAccount, pair: AccountPair
+) -> None:
+    check = ConnectionCheck.objects.create(account=source, asked_by="dana")
+    IamIdentity.objects.update(next_check_at=database_now())
+    fill(source, timedelta(minutes=1))
+
+    switch_groups.prepare_pair(pair.pk)
+    onboard.run_check(check.pk)
+    onboard.verify_identity(IamIdentity.objects.get().pk)
+
+    pair.refresh_from_db()
+    check.refresh_from_db()
+    assert (pair.state, check.started_at, check.finished_at) == ("making", None, None)
+    assert IamIdentity.objects.get().state == "looking"
 
 
 def test_throttling_is_learnt_for_all_workers(target: AwsAccount, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from django.db import connection
 from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import lifecycle, services, specs
+from provisioning import lifecycle, retire, retirement, services, specs
 from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest, Decision, Grant
 from tests.factories import AccessRequestFactory, GrantFactory, UserFactory
@@ -111,3 +111,89 @@ def test_of_many_revocations_one_counts(offer: Offer, alice: User, dana: User) -
 
     assert winners(answers) == 1
     assert AuditEvent.objects.filter(kind="grant:revoked").count() == 1
+
+
+def more_time(grant: Grant, alice: User) -> tuple[AccessRequest, str]:
+    asked = services.extend_access(
+        person=alice, grant=grant, duration=timedelta(minutes=10), reason="More."
+    )
+    return asked, fingerprint(specs.spec_for_request(asked))
+
+
+@pytest.fixture
+def active(offer: Offer, alice: User) -> Grant:
+    return GrantFactory.create(request__offer=offer, request__requester=alice, phase="active")
+
+
+def test_an_extension_and_a_revocation_at_once_never_leave_a_revoked_grant_extended_later(
+    active: Grant, alice: User, bob: User, dana: User
+) -> None:
+    asked, shown = more_time(active, alice)
+
+    def approve() -> object:
+        return services.decide(
+            approver=bob, request=asked, verdict=Decision.Verdict.APPROVED, fingerprint=shown
+        )
+
+    answers = at_once(approve, lambda: services.revoke(person=dana, grant=active, reason="Now."))
+
+    former = active.ends_at
+    active.refresh_from_db()
+    asked.refresh_from_db()
+    assert not isinstance(answers[1], Exception)
+    assert active.revoked_by == "dana"
+    extended = not isinstance(answers[0], Exception)
+    assert (active.ends_at > former) == extended
+    assert asked.state == ("approved" if extended else "expired")
+
+
+def test_of_many_approvers_of_an_extension_one_counts(
+    active: Grant, alice: User, offer: Offer
+) -> None:
+    approvers = UserFactory.create_batch(ACTORS)
+    offer.approver_users.set(approvers)
+    asked, shown = more_time(active, alice)
+    former = active.ends_at
+
+    def approval(person: User) -> Callable[[], Grant | None]:
+        return lambda: services.decide(
+            approver=person, request=asked, verdict=Decision.Verdict.APPROVED, fingerprint=shown
+        )
+
+    answers = at_once(*(approval(person) for person in approvers))
+
+    active.refresh_from_db()
+    assert winners(answers) == 1
+    assert active.ends_at == former + timedelta(minutes=10)
+    assert AuditEvent.objects.filter(kind="grant:extended").count() == 1
+
+
+def test_more_time_asked_for_many_times_is_one_request(active: Grant, alice: User) -> None:
+    answers = at_once(*[lambda: more_time(active, alice)] * ACTORS)
+
+    assert winners(answers) == 1
+    assert AccessRequest.objects.filter(extends=active).count() == 1
+
+
+def test_a_decision_while_its_pair_is_retired_leaves_no_live_grant(
+    offer: Offer, alice: User, bob: User, dana: User
+) -> None:
+    asked = AccessRequestFactory.create(offer=offer, requester=alice)
+    shown = fingerprint(specs.spec_for_request(asked))
+
+    at_once(
+        lambda: services.decide(
+            approver=bob, request=asked, verdict=Decision.Verdict.APPROVED, fingerprint=shown
+        ),
+        lambda: retire.retire(
+            actor=dana,
+            thing=offer.pair,
+            confirmation=retire.name_of(offer.pair),
+            reason="Over.",
+        ),
+    )
+    retirement.close_stranded(database_now())
+
+    asked.refresh_from_db()
+    assert asked.state in {"approved", "cancelled"}
+    assert not Grant.objects.filter(revoked_at__isnull=True).exists()

@@ -17,7 +17,8 @@ import pytest
 
 from sandbox.people import PEOPLE
 
-pytestmark = pytest.mark.system
+# Demos look for a free port and take it seconds later: not two of them at the same moment.
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("demo")]
 
 REPO = Path(__file__).resolve().parents[2]
 STARTS_WITHIN = 60.0  # seconds, on a busy machine

@@ -46,7 +46,29 @@
     }
   }
 
+  // What is typed as UTC, or added to a moment, in words: UTC first, then the reader's own time.
+  function inBoth(moment) {
+    const shape = (zone) => new Intl.DateTimeFormat("en-GB", { ...shapes.short, ...zone }).format(moment);
+    return `${shape({ timeZone: "UTC" })}, which is ${shape({})} for you.`;
+  }
+
+  function showTyped() {
+    for (const output of document.querySelectorAll("output[data-local-of]")) {
+      const moment = new Date(`${document.getElementById(output.dataset.localOf).value}Z`);
+      const text = Number.isNaN(moment.valueOf()) ? "" : `Starts ${inBoth(moment)}`;
+      if (output.textContent !== text) output.textContent = text;
+    }
+    for (const output of document.querySelectorAll("output[data-sum-of]")) {
+      const field = document.getElementById(output.dataset.sumOf);
+      const minutes = Number.parseInt(field.value, 10);
+      const moment = new Date(Date.parse(field.dataset.addsTo) + minutes * 60000);
+      const text = Number.isNaN(moment.valueOf()) ? "" : `Would end ${inBoth(moment)}`;
+      if (output.textContent !== text) output.textContent = text;
+    }
+  }
+
   function refresh() {
+    showTyped();
     showLocalTimes();
     tick();
   }
@@ -100,6 +122,7 @@
 
   // A page that comes back out of the browser's cache must not stay locked.
   addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(release));
+  document.addEventListener("input", showTyped);
   document.addEventListener("htmx:load", refresh);
   setInterval(tick, 1000);
   refresh();

@@ -28,7 +28,7 @@ class Command(BaseCommand):
         if request is None:
             raise CommandError(f"No request has the code {options['code']}.")
         spec = spec_for_request(request)
-        steps = unseen_steps(spec, database_now())
+        steps = unseen_steps(request, database_now())
         if options["json"]:
             self.stdout.write(
                 json.dumps({"fingerprint": fingerprint(spec), "steps": steps}, indent=2)
