@@ -11,6 +11,7 @@ from accounts.models import AccountPair
 from audit.clock import database_now
 from provisioning import services
 from provisioning.models import Grant
+from tests.aws_world import approve
 from tests.factories import AccountPairFactory, AwsAccountFactory, ConnectionCheckFactory
 from tests.faults.rig import SHORT, Rig, fresh
 
@@ -64,13 +65,16 @@ def _prepare_pair(rig: Rig) -> int:
 def _extend(rig: Rig) -> int:
     """More time for an access that is in use."""
     grant = rig.active()
-    extend: Any = services.extend  # type: ignore[attr-defined]  # Present where it is listed.
-    extend(rig, grant)
+    request = services.extend_access(
+        person=rig.cast.alice, grant=grant, duration=SHORT, reason="Not done yet."
+    )
+    approve(request, rig.cast.bob)
     return grant.pk
 
 
 OPERATIONS: Final = (
     Operation("provision", "converge", _provision, "active"),
+    Operation("extend", "converge", _extend, "active"),
     Operation("revoke", "converge", _revoke, "ended"),
     Operation("expire", "converge", _expire, "ended"),
     Operation("prepare", "prepare_pair", _prepare_pair, "ready"),
@@ -154,6 +158,11 @@ def _numbered(calls: list[Any]) -> Iterator[Point]:
         key = (call["service"], call["action"], call["account"])
         seen[key] += 1
         yield Point(*key, seen[key])
+
+
+def named(name: str) -> Operation:
+    """One of the operations."""
+    return next(one for one in OPERATIONS if one.name == name)
 
 
 def wanted(name: str) -> bool:
