@@ -2,7 +2,7 @@
 # what it needs first, which costs a few hundredths of a second when it is there already.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test test-long lint format lock clean
+.PHONY: help demo demo-reset test test-long lint format lock bench-quick bench-full clean
 
 PYTHON_IN_VENV := .venv/bin/python
 
@@ -44,6 +44,14 @@ format: ## Rewrite code and templates in the project's format
 lock: ## Compile requirements/*.in into lock files with hashes (UPGRADE=1 takes new versions)
 	@scripts/bootstrap.sh dev
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+bench-quick: ## Measure speed and cost beside other tools, in 3 minutes (ARGS=--write)
+	@scripts/bootstrap.sh dev
+	@$(PYTHON_IN_VENV) -m bench $(ARGS)
+
+bench-full: ## The same with many repetitions, AWS CLI and Ansible; most of an hour
+	@scripts/bootstrap.sh dev
+	@$(PYTHON_IN_VENV) -m bench --full $(ARGS)
 
 clean: ## Remove the environment, the sandbox's data and all caches
 	@scripts/clean.sh

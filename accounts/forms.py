@@ -214,9 +214,20 @@ class AccountChangeForm(RegistryForm):
 
     class Meta:
         model = AwsAccount
-        fields: ClassVar = ["name", "provisioner_role_arn", "boundary_arn", "group_policies"]
+        fields: ClassVar = [
+            "name",
+            "provisioner_role_arn",
+            "boundary_arn",
+            "group_policies",
+            "may_create_users",
+        ]
         widgets: ClassVar = {"name": forms.TextInput(attrs=NO_COMPLETION)}
-        help_texts: ClassVar = {"name": "What people call this account. They see it everywhere."}
+        help_texts: ClassVar = {
+            "name": "What people call this account. They see it everywhere.",
+            "may_create_users": "Under /sallyport/ only, and never with more than their own "
+            "password, their own MFA and switching to granted roles: the policies above do "
+            "nothing for them. Its owner installs the set-up files again first.",
+        }
 
     def clean(self) -> dict[str, Any]:
         """Name the role and the boundary by convention where they were left empty."""
@@ -265,6 +276,11 @@ class PairForm(RegistryForm):
         "for switch-to- and the target's id: one group for each target is the tightest. An IAM "
         "user can be in ten groups only, so pairs of one source may share a group.",
     )
+    own_group_anyway = forms.BooleanField(
+        label="Give it a group of its own all the same", required=False
+    )
+    warned = False
+    """Whether the box above has something to answer to."""
 
     class Meta:
         model = AccountPair
@@ -287,6 +303,14 @@ class PairForm(RegistryForm):
         if target and cleaned.get("switch_group") == "":
             cleaned["switch_group"] = default_switch_group(target.account_id)
         return cleaned
+
+    def warn(self, warning: str) -> bool:
+        """Show a warning at the switch group, unless its box is ticked. Whether it was shown."""
+        if not warning or self.cleaned_data.get("own_group_anyway"):
+            return False
+        self.add_error("switch_group", ValidationError(warning, code="many_groups"))
+        self.warned = True
+        return True
 
 
 class VersionForm(RegistryForm):

@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
 
-from accounts import inline_policy
+from accounts import inline_policy, switch_groups
 from accounts.aws_names import (
     GROUP_POLICIES,
     STS_REGION,
@@ -153,6 +153,8 @@ class AwsAccount(Retirable):
     )
     group_policies = models.JSONField(default=list, blank=True)
     """AWS managed policies that this account's switch groups also carry, by name."""
+    may_create_users = models.BooleanField("Sallyport may create IAM users here", default=False)
+    """Needs the account set up for it: the template's CreateUsers."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = AwsAccountQuerySet.as_manager()
@@ -235,6 +237,24 @@ class ConnectionCheck(models.Model):
         return bool(self.findings) and all(one["ok"] for one in self.findings)
 
 
+class AccountPairQuerySet(models.QuerySet["AccountPair"]):
+    """Reading pairs."""
+
+    def sharing(self, source: AwsAccount, group: str) -> Self:
+        """The pairs in use that share a switch group."""
+        return self.filter(source=source, switch_group=group, retiring_at__isnull=True)
+
+    def with_use(self) -> Self:
+        """Add how many targets each pair's switch group has, as `group_size`."""
+        alike = AccountPair.objects.filter(
+            source=OuterRef("source"),
+            switch_group=OuterRef("switch_group"),
+            retiring_at__isnull=True,
+        )
+        counted = alike.order_by().values("source").annotate(count=Count("pk")).values("count")
+        return self.annotate(group_size=models.Subquery(counted))
+
+
 class AccountPair(Retirable):
     """Source and target: people whose IAM users live in the one may be let into the other."""
 
@@ -249,6 +269,8 @@ class AccountPair(Retirable):
     """When a worker should make it so: at once after an admin's change, null afterwards."""
     last_error = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = AccountPairQuerySet.as_manager()
 
     class Meta:
         ordering = ["source__name", "target__name"]
@@ -290,6 +312,13 @@ class AccountPair(Retirable):
         if self.last_error:
             return "failed"
         return "ready" if self.prepared_at and self.next_check_at is None else "making"
+
+    @property
+    def group_percent(self) -> int:
+        """How full the switch group's policy is, where it is worth a word, else 0."""
+        targets = getattr(self, "group_size", None) or len(self.group_targets())
+        percent = switch_groups.percent_used(self.source.partition, targets)
+        return percent if percent >= switch_groups.WATCHED_FROM else 0
 
     def group_targets(self) -> list[str]:
         """Account ids of all pairs in use that share this pair's switch group, sorted."""
@@ -528,6 +557,18 @@ def _people(users: Any, groups: Any) -> models.QuerySet[User]:
     return User.objects.filter(named, is_active=True).distinct().order_by("username")
 
 
+class IamIdentityQuerySet(models.QuerySet["IamIdentity"]):
+    """Reading identities."""
+
+    def usable(self) -> Self:
+        """Those whose IAM user has not been removed, nor is about to be."""
+        return self.filter(remove_asked_at__isnull=True)
+
+    def present(self) -> Self:
+        """Those whose IAM user may still exist."""
+        return self.filter(removed_at__isnull=True)
+
+
 class IamIdentity(FieldConstraints):
     """Which IAM user a person is in a source account.
 
@@ -545,7 +586,16 @@ class IamIdentity(FieldConstraints):
     next_check_at = models.DateTimeField(null=True, db_default=Now(), editable=False)
     """When a worker should look next; null when there is nothing to look for."""
     last_error = models.TextField(blank=True, editable=False)
+    created_by_portal = models.BooleanField(default=False, editable=False)
+    """Whether the IAM user is ours to make, to give passwords to, and to remove. It never changes:
+    what existed before is never touched (I5)."""
+    remove_asked_at = models.DateTimeField(null=True, editable=False)
+    """When an admin asked to remove the IAM user; from then on nothing new is granted to it."""
+    removed_at = models.DateTimeField(null=True, editable=False)
+    """When AWS was seen without the IAM user; the row stays, for the record."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = IamIdentityQuerySet.as_manager()
 
     class Meta:
         ordering = ["account__name", "user_name"]
@@ -555,17 +605,28 @@ class IamIdentity(FieldConstraints):
             models.UniqueConstraint(
                 "account",
                 Lower("user_name"),
+                condition=Q(removed_at__isnull=True),
                 name="identity_iam_user_unique",
                 violation_error_message="Somebody else is this IAM user already.",
             ),
             models.UniqueConstraint(
                 fields=["person", "account"],
+                condition=Q(removed_at__isnull=True),
                 name="identity_person_unique",
                 violation_error_message="This person has an IAM user in this account already.",
             ),
             models.CheckConstraint(
                 condition=Q(verified_at__isnull=True) | (~Q(arn="") & ~Q(unique_id="")),
                 name="identity_verified_has_unique_id",
+            ),
+            models.CheckConstraint(
+                condition=Q(remove_asked_at__isnull=True) | Q(created_by_portal=True),
+                name="identity_removes_only_what_we_created",
+            ),
+            models.CheckConstraint(
+                condition=Q(removed_at__isnull=True)
+                | Q(remove_asked_at__isnull=False, next_check_at__isnull=True),
+                name="identity_removed_was_asked_for",
             ),
         ]
 
@@ -574,9 +635,16 @@ class IamIdentity(FieldConstraints):
 
     @property
     def state(self) -> str:
-        """`failed` when the last look found something wrong, `looking`, or `verified`."""
+        """`removed`, `failed` when the last look found something wrong, `removing`, `making` or
+        `looking` while a worker is at it, or `verified`."""
+        if self.removed_at:
+            return "removed"
         if self.last_error:
             return "failed"
+        if self.remove_asked_at:
+            return "removing"
+        if self.created_by_portal and not self.verified_at:
+            return "making"
         return "verified" if self.verified_at and not self.next_check_at else "looking"
 
     @property

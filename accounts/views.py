@@ -116,7 +116,7 @@ def account(request: HttpRequest, account_id: str) -> HttpResponse:
         "account.html",
         pairs_from=shown.pairs_from.select_related("source", "target"),
         pairs_to=shown.pairs_to.select_related("source", "target"),
-        identities=shown.identities.select_related("person", "account"),
+        identities=shown.identities.present().select_related("person", "account"),
         events=_history(shown.subject),
         **context,
     )
@@ -161,7 +161,7 @@ def account_edit(request: HttpRequest, account_id: str) -> HttpResponse:
 @registry_readable
 def pairs(request: HttpRequest) -> HttpResponse:
     """All account pairs."""
-    rows = AccountPair.objects.select_related("source", "target")
+    rows = AccountPair.objects.with_use().select_related("source", "target")
     rows = rows.annotate(offer_count=Count("offers")).order_by("source__name", "target__name")
     return _page(request, "pairs.html", page_obj=_paged(request, rows))
 
@@ -172,7 +172,8 @@ def pair_new(request: HttpRequest) -> HttpResponse:
     """Join two accounts into a pair."""
     form = PairForm(_posted(request))
     actor = person_of(request)
-    if form.saved(lambda: services.register_pair(actor=actor, pair=form.instance)):
+    warned = form.is_valid() and form.warn(services.warning_of_many_groups(form.instance))
+    if not warned and form.saved(lambda: services.register_pair(actor=actor, pair=form.instance)):
         messages.success(request, f"The pair {form.instance} is registered. Offer a profile on it.")
         return redirect("accounts:pairs")
     possible = AwsAccount.objects.count() > 1
@@ -307,13 +308,16 @@ def _offer_saved(request: HttpRequest, form: OfferChangeForm) -> bool:
 @registry_readable
 def identities(request: HttpRequest) -> HttpResponse:
     """Who is which IAM user; to htmx only the table, while one of them is being looked for."""
-    rows = _paged(request, IamIdentity.objects.select_related("person", "account"))
-    looking = any(one.state == "looking" for one in rows)
+    rows = _paged(request, IamIdentity.objects.present().select_related("person", "account"))
+    looking = any(one.state in {"looking", "making", "removing"} for one in rows)
     if getattr(request, "htmx", False):
         status = 200 if looking else STOP_POLLING
         template = "identities.html#table"
         return _page(request, template, status=status, page_obj=rows, looking=looking)
-    return _page(request, "identities.html", page_obj=rows, looking=looking)
+    may_create = AwsAccount.objects.filter(may_create_users=True).exists()
+    return _page(
+        request, "identities.html", page_obj=rows, looking=looking, may_create_users=may_create
+    )
 
 
 @form_view
@@ -326,7 +330,13 @@ def identity_new(request: HttpRequest) -> HttpResponse:
         linked = form.instance
         messages.success(request, f"{linked.person.label} is linked to {linked}.")
         return redirect("accounts:identities")
-    return _form_page(request, "identity_new.html", form, possible=AwsAccount.objects.exists())
+    return _form_page(
+        request,
+        "identity_new.html",
+        form,
+        possible=AwsAccount.objects.exists(),
+        may_create_users=AwsAccount.objects.filter(may_create_users=True).exists(),
+    )
 
 
 @require_POST
@@ -345,7 +355,11 @@ def identity_look_again(request: HttpRequest, pk: int) -> HttpResponse:
 @admin_required
 def identity_relink(request: HttpRequest, pk: int) -> HttpResponse:
     """Accept that an IAM user was deleted and made again: forget the former one's unique id."""
-    failed = IamIdentity.objects.exclude(last_error="").exclude(unique_id="")
+    failed = (
+        IamIdentity.objects.filter(created_by_portal=False)
+        .exclude(last_error="")
+        .exclude(unique_id="")
+    )
     identity = get_object_or_404(failed.select_related("account", "person"), pk=pk)
     services.relink_identity(actor=person_of(request), identity=identity)
     messages.success(request, f"{identity} is linked anew. A worker looks for the user now.")

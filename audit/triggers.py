@@ -6,8 +6,9 @@ text, so that a test, a log and a person can tell which rule refused.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import RunPython
 from django.db.migrations.state import StateApps
@@ -94,3 +95,29 @@ def _executing(statements: Callable[[str], list[str]]) -> Operation:
             editor.execute(statement)
 
     return run
+
+
+def keeping_rules(*operations: migrations.operations.base.Operation) -> list[Any]:
+    """Migration operations between which no rule is lost.
+
+    SQLite makes a table anew for a constraint or a column with a default. It forgets the table's
+    triggers then, and stumbles over those of other tables that name it. So all are put aside
+    before the operations and back after them. PostgreSQL needs none of that.
+    """
+    aside: list[str] = []
+
+    def put_aside(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+        if editor.connection.vendor != "sqlite":
+            return
+        with editor.connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            rows = cursor.fetchall()
+        aside[:] = [sql for _, sql in rows]
+        for name, _ in rows:
+            editor.execute(f"DROP TRIGGER {name}")
+
+    def put_back(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+        for sql in aside:
+            editor.execute(sql, params=None)
+
+    return [RunPython(put_aside, put_back), *operations, RunPython(put_back, put_aside)]

@@ -49,7 +49,7 @@ def _basics(person: User) -> tuple[str | None, ...]:
 
 def identity_for(person: User, offer: Offer) -> IamIdentity | None:
     """Which IAM user a person is in the source account of an offer."""
-    return IamIdentity.objects.filter(person=person, account=offer.pair.source).first()
+    return IamIdentity.objects.usable().filter(person=person, account=offer.pair.source).first()
 
 
 def can_request(person: User, offer: Offer) -> Answer:
@@ -61,7 +61,7 @@ def can_request(person: User, offer: Offer) -> Answer:
 
 def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
     """The same for offers open to this person, with the same number of queries for any number."""
-    identities = {one.account_id: one for one in IamIdentity.objects.filter(person=person)}
+    identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
     decided = set(offers.with_other_approvers(person).values_list("pk", flat=True))
     return [
         (
@@ -157,6 +157,22 @@ def _stage_objection(request: AccessRequest, now: datetime) -> str | None:
         return f"This request is {request.state} already."
     # The sweeper writes it down a little later; the time is over all the same.
     return "This request has lapsed: nobody decided in time." if request.lapses_at <= now else None
+
+
+def can_look_again(person: User, request: AccessRequest) -> Answer:
+    """May this person have a worker try the plan again? Who asked, who decides, any admin."""
+    concerns_them = (
+        person.pk == request.requester_id
+        or person.is_portal_admin
+        or Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    )
+    return _answer(
+        *_basics(person),
+        None if concerns_them else "Only the requester, an approver of the offer or an admin can.",
+        None
+        if request.state == RequestState.PENDING
+        else f"This request is {request.state} already.",
+    )
 
 
 def can_cancel(person: User, request: AccessRequest) -> Answer:

@@ -45,6 +45,30 @@ def enter_target(pair: AccountPair, spec: GrantSpec) -> AccountSession:
     )
 
 
+def look_into_source(pair: AccountPair, spec: GrantSpec) -> AccountSession:
+    """A session in the source account that can only read, for the pre-flight of one request."""
+    account = spec.source
+    policy = documents.source_preview_policy(
+        group_arn=naming.group_arn(account.partition, account.account_id, spec.switch_group),
+        user_arn=spec.user_arn,
+        policies_arn=naming.managed_policy_arn(account.partition, "*"),
+    )
+    name = naming.session_name(spec.code)
+    return assume(provisioner(pair.source), session_name=name, policy=policy)
+
+
+def look_into_target(pair: AccountPair, spec: GrantSpec) -> AccountSession:
+    """A session in the target account that can only read, for the pre-flight of one request."""
+    account = spec.target
+    policy = documents.target_preview_policy(
+        role_arn=naming.role_arn(account.partition, account.account_id, spec.role_name),
+        boundary_arn=spec.boundary_arn,
+        policies_arn=naming.managed_policy_arn(account.partition, "*"),
+    )
+    name = naming.session_name(spec.code)
+    return assume(provisioner(pair.target), session_name=name, policy=policy)
+
+
 def enter_for_group(account: AwsAccount, spec: GroupSpec, *, operation: str) -> AccountSession:
     """A session in a source account, narrowed to one switch group and to nobody's memberships."""
     arn = naming.group_arn(spec.source.partition, spec.source.account_id, spec.name)

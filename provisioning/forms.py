@@ -34,9 +34,7 @@ class RequestForm(forms.Form):
         label="Start, in UTC",
         required=False,
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
-        widget=forms.DateTimeInput(
-            format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "data-utc": ""}
-        ),
+        widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
         error_messages={"invalid": "Write a date and a time, such as 2026-11-30 08:00."},
         help_text="Leave it empty to start with the approval. "
         f"Otherwise at most {FURTHEST_START.days} days ahead; this is UTC, not your local time.",

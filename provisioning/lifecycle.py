@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from accounts.models import AccountPair, AwsAccount
 from audit.models import append
 from provisioning.core.states import Phase, RequestState
-from provisioning.models import AccessRequest, Decision, Grant
+from provisioning.models import AccessRequest, Decision, Grant, look_due
 
 WORKER = "system:worker"
 SWEEPER = "system:sweeper"
@@ -166,7 +166,7 @@ def _extend_grant(decision: Decision) -> Grant:
         attempts=0,
     )
     if changed != 1:
-        raise StaleState("The access has ended or was revoked meanwhile, so it is not extended.")
+        raise StaleState("The access is not active any more, so it cannot be extended.")
     append(
         kind="grant:extended",
         actor=decision.approver.username,
@@ -510,6 +510,36 @@ def note_account_retired(account: AwsAccount, now: datetime) -> None:
             )
 
 
-def note_preview(request: AccessRequest, preview: dict[str, object], now: datetime) -> None:
-    """Store what a worker found when it tried the plan. It changes no state, so no event."""
-    AccessRequest.objects.filter(pk=request.pk).update(preview=preview, previewed_at=now)
+def note_preview(request: AccessRequest, preview: dict[str, object], began: datetime) -> None:
+    """Store what a worker found when it tried the plan. It changes no state, so no event.
+
+    A look that began before the one that is stored tells nothing new. What somebody asked for
+    after the look began asks for another one, so that stays asked for.
+    """
+    newest = Q(previewed_at__isnull=True) | Q(previewed_at__lte=began)
+    row = AccessRequest.objects.filter(pk=request.pk)
+    row.filter(newest).update(preview=preview, previewed_at=began)
+    row.filter(next_look_at__lte=began).update(next_look_at=None)
+
+
+def note_failed_look(request: AccessRequest, problem: str, began: datetime) -> None:
+    """Record that AWS gave no answer: what an earlier look found stands, and it is tried again.
+
+    The back-off grows to a few minutes and ends with the request, which lapses after a day. A look
+    that somebody else finished meanwhile stands.
+    """
+    failed = request.looks_failed + 1
+    found = {"steps": [], "findings": []} | (request.preview or {})
+    AccessRequest.objects.filter(look_due(began), pk=request.pk).update(
+        preview=found | {"problem": problem, "failed": failed},
+        next_look_at=began + back_off(min(failed, 16)),
+    )
+
+
+def ask_for_look(request: AccessRequest, now: datetime) -> bool:
+    """Say that a worker is to try the plan of a request now. False when that was said before."""
+    waiting = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
+    if waiting.exclude(look_due(now)).update(next_look_at=now) != 1:
+        return False
+    request.next_look_at = now
+    return True

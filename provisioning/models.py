@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from accounts.models import AwsAccount, IamIdentity, Offer, ProfileVersion, User
 from provisioning.core import naming, states
+from provisioning.core.preflight import Level
 from provisioning.core.states import Phase, RequestState
 
 PENDING_LIFETIME = timedelta(hours=24)
@@ -28,6 +29,11 @@ ATTENTION_AFTER = 3
 def new_code() -> str:
     """A code that nobody can guess: it names the grant in URLs, role names, tags, CloudTrail."""
     return "".join(secrets.choice(naming.CODE_ALPHABET) for _ in range(naming.CODE_LENGTH))
+
+
+def look_due(now: datetime) -> Q:
+    """Requests whose plan a worker is to try, or is trying: asked for, or never looked at."""
+    return Q(next_look_at__lte=now) | Q(next_look_at__isnull=True, previewed_at__isnull=True)
 
 
 class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
@@ -61,6 +67,10 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
         """Requests without a decision."""
         return self.filter(state=RequestState.PENDING)
 
+    def to_look_at(self, now: datetime) -> Self:
+        """Waiting requests whose plan a worker is to try, those that wait longest first."""
+        return self.waiting().filter(look_due(now)).order_by("next_look_at", "id")
+
 
 class AccessRequest(models.Model):
     """A person asks for an offer, or for more time. The code also names the grant that may follow.
@@ -92,8 +102,12 @@ class AccessRequest(models.Model):
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
     lapses_at = models.DateTimeField()
     preview = models.JSONField(null=True, blank=True, editable=False)
-    """What a worker found when it tried the plan: steps, findings, error; null until then."""
+    """What a worker found when it tried the plan: steps, findings, problem; null until then."""
     previewed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When the look began that `preview` shows."""
+    next_look_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When a worker is to look again; null when nobody wants to know more. A request that was
+    never looked at is due without it."""
 
     objects = AccessRequestQuerySet.as_manager()
 
@@ -128,6 +142,23 @@ class AccessRequest(models.Model):
     def get_absolute_url(self) -> str:
         """The request's page."""
         return reverse("provisioning:request", args=[self.code])
+
+    @property
+    def obstacles(self) -> list[dict[str, str]]:
+        """Findings of the newest look that stand in the way of an approval (core.preflight)."""
+        found = (self.preview or {}).get("findings", [])
+        return [one for one in found if one["level"] == Level.BLOCKS]
+
+    def look_is_due(self, now: datetime) -> bool:
+        """Whether a worker is to look, or is looking at this moment."""
+        if self.next_look_at is None:
+            return self.previewed_at is None
+        return self.next_look_at <= now
+
+    @property
+    def looks_failed(self) -> int:
+        """How many looks in a row got no answer from AWS."""
+        return int((self.preview or {}).get("failed", 0))
 
     @property
     def subject(self) -> str:
@@ -389,3 +420,67 @@ class AccountPace(models.Model):
 
     def __str__(self) -> str:
         return f"pace of {self.account_id}"
+
+
+class PasswordRequest(models.Model):
+    """An admin wants a one-time password for an IAM user that Sallyport created.
+
+    The private key that opens `sealed` is on that admin's page and nowhere else, so nothing here
+    is a credential by itself (docs/adr/0019). Every row ends: shown, failed or lapsed.
+    """
+
+    identity = models.ForeignKey(IamIdentity, on_delete=models.PROTECT, related_name="passwords")
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    lapses_at = models.DateTimeField()
+    public_key = models.CharField(max_length=64)
+    """X25519, 32 bytes as hexadecimal digits."""
+    state = models.CharField(
+        max_length=7,
+        choices=[(one, one) for one in ("waiting", "sealed", "shown", "failed", "lapsed")],
+        default="waiting",
+    )
+    leased_until = models.DateTimeField(null=True)
+    """Until when one worker has this to itself."""
+    sealed = models.TextField(blank=True)
+    """The password, sealed to the public key; gone as soon as it was shown or has lapsed."""
+    shown_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "sealed", "shown", "failed", "lapsed"]),
+                name="password_state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=(Q(state="sealed") & ~Q(sealed="")) | (~Q(state="sealed") & Q(sealed="")),
+                name="password_is_sealed_only_while_it_waits",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="shown", shown_at__isnull=False)
+                | (~Q(state="shown") & Q(shown_at__isnull=True)),
+                name="password_shown_has_its_time",
+            ),
+            models.UniqueConstraint(
+                fields=["identity"],
+                condition=Q(state__in=["waiting", "sealed"]),
+                name="password_one_open_per_user",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["lapses_at"],
+                condition=Q(state__in=["waiting", "sealed"]),
+                name="password_open",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"password {self.pk} of {self.identity_id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a worker or the admin's page is still expected."""
+        return self.state in {"waiting", "sealed"}

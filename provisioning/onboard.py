@@ -17,7 +17,7 @@ from provisioning import lifecycle, pacing
 from provisioning.aws import iam, inspect
 from provisioning.aws.errors import AwsError
 from provisioning.aws.sessions import AccountSession, assume
-from provisioning.core import onboarding
+from provisioning.core import onboarding, user_policies
 from provisioning.core.steps import Side
 from provisioning.entry import provisioner
 from provisioning.failures import in_words
@@ -92,6 +92,7 @@ TRUST = "The role trusts the portal and nobody else"
 NEEDED = "The role may do what Sallyport needs"
 NO_MORE = "The role may do no more than that"
 BOUNDARY = "The boundary policy is in place"
+USER_POLICIES = "The policies of created IAM users are in place"
 
 UPDATE_STACK = "Deploy the current template again (docs/aws-setup.md); it puts this right."
 
@@ -183,6 +184,8 @@ def _documents(account: AwsAccount, session: AccountSession) -> Iterator[Finding
     else:
         yield from _role_findings(account, role)
     yield _boundary_finding(account, client)
+    if account.may_create_users:
+        yield _user_policies_finding(account, client)
 
 
 def _role_findings(account: AwsAccount, role: inspect.InstalledRole) -> Iterator[Finding]:
@@ -193,12 +196,33 @@ def _role_findings(account: AwsAccount, role: inspect.InstalledRole) -> Iterator
         role.trust,
     )
     yield _judged("trust", TRUST, (*trust.missing, *trust.extra))
-    used = onboarding.provisioner_policy(
-        partition=account.partition, account_id=account.account_id, sides=sides_in_use(account)
+    most = onboarding.provisioner_policy(
+        partition=account.partition,
+        account_id=account.account_id,
+        users=account.may_create_users,
     )
-    most = onboarding.provisioner_policy(partition=account.partition, account_id=account.account_id)
-    yield _judged("needed", NEEDED, onboarding.review_permissions(used, role.policies).missing)
+    yield _needed_finding(account, role)
     yield _judged("no_more", NO_MORE, onboarding.review_permissions(most, role.policies).extra)
+
+
+def _needed_finding(account: AwsAccount, role: inspect.InstalledRole) -> Finding:
+    """What the work needs decides; what only pre-flight reads is mentioned where it is missing."""
+
+    def missing(*, optional: bool) -> tuple[str, ...]:
+        policy = onboarding.provisioner_policy(
+            partition=account.partition,
+            account_id=account.account_id,
+            sides=sides_in_use(account),
+            optional=optional,
+            users=account.may_create_users,
+        )
+        return onboarding.review_permissions(policy, role.policies).missing
+
+    if objections := missing(optional=False):
+        return _judged("needed", NEEDED, objections)
+    ahead = missing(optional=True)
+    detail = "\n".join(("Without these, pre-flight says less before an approval:", *ahead))
+    return Finding("needed", NEEDED, ok=True, detail=detail if ahead else "")
 
 
 def sides_in_use(account: AwsAccount) -> frozenset[Side]:
@@ -208,7 +232,10 @@ def sides_in_use(account: AwsAccount) -> frozenset[Side]:
         Side.SOURCE: pairs.filter(source=account).exists(),
         Side.TARGET: pairs.filter(target=account).exists(),
     }
-    return frozenset(side for side, used in sides.items() if used) or onboarding.BOTH_SIDES
+    if not any(sides.values()):
+        return onboarding.BOTH_SIDES
+    sides[Side.SOURCE] |= account.may_create_users
+    return frozenset(side for side, used in sides.items() if used)
 
 
 def _judged(key: str, title: str, objections: tuple[str, ...]) -> Finding:
@@ -230,6 +257,29 @@ def _boundary_finding(account: AwsAccount, client: "IAMClient") -> Finding:
     return _judged("boundary", BOUNDARY, onboarding.review_permissions(wanted, [found]).extra)
 
 
+def _user_policies_finding(account: AwsAccount, client: "IAMClient") -> Finding:
+    names = {"partition": account.partition, "account_id": account.account_id}
+    wanted = {
+        user_policies.user_boundary_arn(*names.values()): user_policies.user_boundary_policy(
+            **names
+        ),
+        user_policies.own_credentials_arn(*names.values()): user_policies.own_credentials_policy(
+            **names
+        ),
+    }
+    objections: list[str] = []
+    try:
+        for arn, document in wanted.items():
+            found = user_policies.judgeable(inspect.managed_policy(client, arn))
+            # The owner may make either tighter, as with the boundary of roles.
+            wanted_here = user_policies.judgeable(document)
+            objections += onboarding.review_permissions(wanted_here, [found]).extra
+    except AwsError as error:
+        detail = in_words(error)
+        return Finding("user_policies", USER_POLICIES, ok=False, detail=detail, mend=UPDATE_STACK)
+    return _judged("user_policies", USER_POLICIES, tuple(objections))
+
+
 # --- IAM identities --------------------------------------------------------------------------
 
 
@@ -240,7 +290,9 @@ def verify_identity(identity_id: int) -> None:
     and is reported instead of adopted [AWS-FACTS 4.3].
     """
     identity = IamIdentity.objects.select_related("account", "person").get(pk=identity_id)
-    if identity.next_check_at is None or not pacing.has_room(identity.account, 2):
+    if identity.next_check_at is None or identity.created_by_portal:
+        return
+    if not pacing.has_room(identity.account, 2):
         return
     try:
         session = assume(provisioner(identity.account), session_name="sallyport-identity")

@@ -8,12 +8,13 @@ from typing import Any
 from django.conf import settings
 
 from accounts.aws_names import Partition
-from accounts.models import AwsAccount, User
+from accounts.models import AwsAccount, Offer, User
 from provisioning import authz
-from provisioning.core import console, plan
+from provisioning.core import console, plan, preflight
+from provisioning.core.preflight import Level
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Grant
-from provisioning.preview import unseen_steps
+from provisioning.preview import in_data, obstacles, unseen_steps
 from provisioning.specs import spec_for_request
 
 
@@ -166,17 +167,50 @@ def _step(label: str, state: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class PlanView:
-    """The plan as its approver sees it, and the fingerprint that the decision is bound to."""
+    """The plan as its approver sees it, with what pre-flight found, and the fingerprint that the
+    decision is bound to."""
 
     steps: Sequence[dict[str, Any]]
     fingerprint: str
     observed_at: datetime | None
     problem: str
+    findings: Sequence[dict[str, str]]
+    looking: bool
+    """Whether a worker is looking, or is about to."""
+    tried: bool
+    """Whether the steps come from both accounts as they were; else as if nothing existed."""
+    mark: str
+    """Changes with every look: a page that knows it is sent nothing that it shows already."""
 
     @property
     def gives(self) -> int:
         """How many steps add access."""
         return sum(step["gives"] for step in self.steps)
+
+    @property
+    def open_findings(self) -> list[dict[str, str]]:
+        """Findings that somebody should read, blocking ones first."""
+        return [one for one in self.findings if one["level"] != Level.OK]
+
+    @property
+    def good_findings(self) -> list[dict[str, str]]:
+        """What was looked at and is fine."""
+        return [one for one in self.findings if one["level"] == Level.OK]
+
+    @property
+    def level(self) -> str:
+        """The heaviest of the findings; `unknown` before any look."""
+        if self.observed_at is None and not self.blocks:
+            return Level.UNKNOWN.value
+        return min((Level(one["level"]) for one in self.findings), key=_RANK.index).value
+
+    @property
+    def blocks(self) -> bool:
+        """Whether something stands in the way of an approval."""
+        return any(one["level"] == Level.BLOCKS for one in self.findings)
+
+
+_RANK = list(Level)
 
 
 def plan_view(request: AccessRequest, now: datetime) -> PlanView:
@@ -184,12 +218,40 @@ def plan_view(request: AccessRequest, now: datetime) -> PlanView:
     spec = spec_for_request(request)
     preview = request.preview or {}
     steps = preview.get("steps") or unseen_steps(request, now)
+    looking = request.state == RequestState.PENDING and request.look_is_due(now)
     return PlanView(
         steps=steps,
         fingerprint=plan.fingerprint(spec),
-        observed_at=request.previewed_at if preview.get("steps") else None,
+        observed_at=request.previewed_at,
         problem=preview.get("problem", ""),
+        findings=preview.get("findings") or in_data(preflight.static_findings(spec)),
+        looking=looking,
+        tried=bool(preview.get("steps")),
+        mark=_mark(request, looking=looking),
     )
+
+
+def _mark(request: AccessRequest, *, looking: bool) -> str:
+    if request.state != RequestState.PENDING:
+        return ""
+    seen = request.previewed_at.timestamp() if request.previewed_at else 0
+    return f"{seen}-{request.looks_failed}-{looking:d}"
+
+
+def findings_before_asking(person: User, offer: Offer) -> list[dict[str, str]]:
+    """What stands in the way of an offer for this person, or nearly does, without asking AWS."""
+    identity = authz.identity_for(person, offer)
+    if identity is None:
+        return []
+    request = AccessRequest(
+        requester=person,
+        identity=identity,
+        offer=offer,
+        profile_version=offer.profile.current,
+        duration=offer.max_duration,
+    )
+    found = preflight.static_findings(spec_for_request(request))
+    return in_data(one for one in found if one.level is not Level.OK)
 
 
 @dataclass(frozen=True)
@@ -197,6 +259,8 @@ class Doors:
     """What a person may do on a request's page. Each answer carries its reasons."""
 
     decide: authz.Answer
+    approve: authz.Answer
+    look: authz.Answer
     cancel: authz.Answer
     revoke: authz.Answer
     use: authz.Answer
@@ -208,8 +272,11 @@ NOT_GRANTED = authz.Answer(("There is no access yet.",))
 
 def doors(person: User, request: AccessRequest, grant: Grant | None, now: datetime) -> Doors:
     """Ask authz everything that the page shows a button for."""
+    decide = authz.can_decide(person, request, now)
     return Doors(
-        decide=authz.can_decide(person, request, now),
+        decide=decide,
+        approve=authz.Answer(tuple(obstacles(request))) if decide.allowed else decide,
+        look=authz.can_look_again(person, request),
         cancel=authz.can_cancel(person, request),
         revoke=authz.can_revoke(person, grant) if grant else NOT_GRANTED,
         use=authz.can_use(person, grant, now) if grant else NOT_GRANTED,

@@ -4,6 +4,7 @@ Whatever depends on it ends first: nothing goes out of use under live access. Wh
 stays in the record, because history names it.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -63,46 +64,57 @@ def retire(*, actor: User, thing: Thing, confirmation: str, reason: str) -> None
         message = f"Type the name exactly as it stands here: {name_of(thing)}"
         error = ValidationError(message, code="not_confirmed")
         raise ValidationError({"confirmation": error})
-    with transaction.atomic():
-        found, now = dependents(thing), database_now()
-        sentence = f"{actor.label} took the {kind} {name_of(thing)} out of use."
-        revoked = end_all(found, actor=actor.username, sentence=sentence, reason=reason)
-        pairs = list(found.pairs)
-        _close_offers(found.offers, actor=actor, sentence=sentence, reason=reason)
-        _mark(thing, pairs, actor=actor, now=now)
+    sentence = f"{actor.label} took the {kind} {name_of(thing)} out of use."
+    _take_out(thing, _Deed(actor.username, sentence, reason))
+
+
+@dataclass(frozen=True)
+class _Deed:
+    """Who takes something out of use and why: what every event of it says."""
+
+    actor: str
+    sentence: str
+    reason: str
+
+    def note(self, kind: str, subject: str, **data: object) -> None:
+        """Append one of its events."""
         append(
-            kind=f"{kind}:retiring",
-            actor=actor.username,
+            kind=kind,
+            actor=self.actor,
             subject=subject,
-            sentence=sentence,
-            reason=reason,
-            data={"revoked": len(revoked), "pairs": [str(one) for one in pairs]},
+            sentence=self.sentence,
+            reason=self.reason,
+            data=data,
         )
+
+
+@transaction.atomic
+def _take_out(thing: Thing, deed: _Deed) -> None:
+    found, now = dependents(thing), database_now()
+    revoked = end_all(found, actor=deed.actor, sentence=deed.sentence, reason=deed.reason)
+    pairs = list(found.pairs)
+    _close_offers(found.offers, deed)
+    _mark(thing, pairs, deed, now)
+    deed.note(f"{KINDS[type(thing)]}:retiring", subject_of(thing), revoked=len(revoked))
+    if isinstance(thing, AwsAccount):
         for pair in pairs:
-            if pair != thing:
-                _note_pair(pair, actor=actor, sentence=sentence, reason=reason)
-            _nudge(tasks.finish_pair, pair.pk)
-        for pk in revoked:
-            _nudge(tasks.converge_grant, pk)
-        if isinstance(thing, AwsAccount):
-            lifecycle.note_account_retired(thing, now)
+            deed.note("pair:retiring", pair.subject)
+        lifecycle.note_account_retired(thing, now)
+    for pk in revoked:
+        _nudge(tasks.converge_grant, pk)
+    for pair in pairs:
+        _nudge(tasks.finish_pair, pair.pk)
 
 
-def _close_offers(offers: QuerySet[Offer], *, actor: User, sentence: str, reason: str) -> None:
+def _close_offers(offers: QuerySet[Offer], deed: _Deed) -> None:
     for offer in list(offers):
         Offer.objects.filter(pk=offer.pk).update(is_active=False)
-        append(
-            kind="offer:closed",
-            actor=actor.username,
-            subject=offer.subject,
-            sentence=sentence,
-            reason=reason,
-        )
+        deed.note("offer:closed", offer.subject)
 
 
-def _mark(thing: Thing, pairs: list[AccountPair], *, actor: User, now: datetime) -> None:
+def _mark(thing: Thing, pairs: list[AccountPair], deed: _Deed, now: datetime) -> None:
     """Nothing new is made with it from now on; triggers hold that too."""
-    marks = {"retiring_at": now, "retired_by": actor.username}
+    marks = {"retiring_at": now, "retired_by": deed.actor}
     AccountPair.objects.filter(pk__in=[one.pk for one in pairs], retiring_at=None).update(
         **marks, next_check_at=now, last_error=""
     )
@@ -110,16 +122,6 @@ def _mark(thing: Thing, pairs: list[AccountPair], *, actor: User, now: datetime)
         AwsAccount.objects.filter(pk=thing.pk, retiring_at=None).update(**marks)
     if isinstance(thing, User):
         User.objects.filter(pk=thing.pk).update(is_active=False)
-
-
-def _note_pair(pair: AccountPair, *, actor: User, sentence: str, reason: str) -> None:
-    append(
-        kind="pair:retiring",
-        actor=actor.username,
-        subject=pair.subject,
-        sentence=sentence,
-        reason=reason,
-    )
 
 
 def bring_back(*, actor: User, account: AwsAccount) -> None:

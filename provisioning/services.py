@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import SHORTEST_GRANT, AwsAccount, ConnectionCheck, Offer, User
 from audit.clock import database_now
 from audit.models import append
-from provisioning import authz, lifecycle, specs, tasks
+from provisioning import authz, lifecycle, preview, specs, tasks
 from provisioning.core import plan
 from provisioning.core.states import RequestState
 from provisioning.models import (
@@ -30,6 +30,10 @@ from provisioning.models import (
     Grant,
 )
 
+CANNOT_BE_SET_UP = "cannot_be_set_up"
+LOOK_HOLDS = timedelta(minutes=5)
+"""For how long a look is good enough for an approver who opens the page."""
+
 
 class Refused(Exception):
     """This person may not do this; the reasons are sentences for them."""
@@ -37,6 +41,10 @@ class Refused(Exception):
     def __init__(self, answer: authz.Answer) -> None:
         super().__init__(" ".join(answer.reasons))
         self.reasons = answer.reasons
+
+
+class CannotBeSetUp(Refused):
+    """AWS would refuse what is asked for; the reasons say who can do what about it."""
 
 
 class PlanMoved(Exception):
@@ -117,6 +125,8 @@ def check_start(starts_at: datetime | None, now: datetime) -> None:
 def _open(request: AccessRequest, constraint: str, words: str) -> AccessRequest:
     """Check and store a new request; the named constraint is what a twin of it would break."""
     request.full_clean()
+    if obstacles := preview.static_obstacles(request):
+        raise ValidationError([ValidationError(one, code=CANNOT_BE_SET_UP) for one in obstacles])
     try:
         with transaction.atomic():
             lifecycle.open_request(request, actor=request.requester.username)
@@ -173,8 +183,8 @@ def decide(
 ) -> Grant | None:
     """Approve or reject. `fingerprint` is that of the plan the approver was shown.
 
-    Raises Refused, PlanMoved when the plan has changed since, StaleState when somebody else was
-    quicker.
+    Raises Refused, CannotBeSetUp for an approval that AWS would not follow, PlanMoved when the plan
+    has changed since, StaleState when somebody else was quicker.
     """
     recorded = _refusals_recorded("request:decide", approver, request.subject, "deciding")
     with recorded, transaction.atomic():
@@ -189,6 +199,8 @@ def decide(
             _require(_still_may_ask(request))
             if plan.fingerprint(spec) != fingerprint:
                 raise PlanMoved("The plan has changed since you opened this page. Look again.")
+            if obstacles := preview.obstacles(request):
+                raise CannotBeSetUp(authz.Answer(tuple(obstacles)))
         grant = lifecycle.decide(
             Decision(
                 request=request,
@@ -212,6 +224,38 @@ def _still_may_ask(request: AccessRequest) -> authz.Answer:
         answer = authz.can_request(request.requester, request.offer)
     name = request.requester.label
     return authz.Answer(tuple(f"{name} is told: {reason}" for reason in answer.reasons))
+
+
+def look_again(*, person: User, request: AccessRequest) -> bool:
+    """Have a worker try the plan again. False when a look is wanted or under way already.
+
+    Raises Refused.
+    """
+    with _refusals_recorded("request:look", person, request.subject, "looking again"):
+        _require(authz.can_look_again(person, request))
+    with transaction.atomic():
+        asked = lifecycle.ask_for_look(request, database_now())
+        if asked:
+            append(
+                kind="request:look:asked",
+                actor=person.username,
+                subject=request.subject,
+                sentence=f"{person.label} asked for another look at both accounts.",
+            )
+        # Also when it was asked for before: that nudge may be lost.
+        _nudge(tasks.preview_request, request.pk)
+    return asked
+
+
+def keep_fresh(*, approver: User, request: AccessRequest) -> None:
+    """Have an old look repeated when an approver opens the page. It changes no state: no event."""
+    now = database_now()
+    fresh = request.previewed_at is not None and request.previewed_at > now - LOOK_HOLDS
+    if fresh or not authz.can_decide(approver, request, now):
+        return
+    with transaction.atomic():
+        if lifecycle.ask_for_look(request, now):
+            _nudge(tasks.preview_request, request.pk)
 
 
 def cancel(*, person: User, request: AccessRequest) -> None:

@@ -17,6 +17,7 @@ from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentit
 from audit.clock import database_now
 from provisioning import (
     converge,
+    created_users,
     lifecycle,
     onboard,
     preview,
@@ -25,7 +26,7 @@ from provisioning import (
     tasks,
 )
 from provisioning.core.states import RequestState
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import AccessRequest, Grant, PasswordRequest
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class Sweeper:
         now = database_now()
         lapse_requests(now)
         retirement.close_stranded(now)
+        created_users.lapse_passwords()
         jobs = list(due(now))
         self.nudged = {job.key: self.nudged[job.key] for job in jobs if job.key in self.nudged}
         for job in jobs:
@@ -94,12 +96,28 @@ def due(now: datetime) -> Iterator[Job]:
             yield Job(key, tasks.finish_pair, retirement.finish_pair, pair.pk)
         else:
             yield Job(key, tasks.prepare_pair, switch_groups.prepare_pair, pair.pk)
-    identities = IamIdentity.objects.filter(account__retired_at__isnull=True)
+    yield from _of_created_users(now)
+    identities = IamIdentity.objects.filter(
+        account__retired_at__isnull=True, created_by_portal=False
+    )
     for identity in identities.filter(next_check_at__lte=now)[:BATCH]:
         key = f"identity:{identity.pk}:{identity.next_check_at}"
         yield Job(key, tasks.verify_identity, onboard.verify_identity, identity.pk)
-    for request in AccessRequest.objects.waiting().filter(previewed_at__isnull=True)[:BATCH]:
-        yield Job(f"preview:{request.pk}", tasks.preview_request, preview.preview, request.pk)
+    for request in AccessRequest.objects.to_look_at(now)[:BATCH]:
+        key = f"preview:{request.pk}:{request.next_look_at}"
+        yield Job(key, tasks.preview_request, preview.preview, request.pk)
+
+
+def _of_created_users(now: datetime) -> Iterator[Job]:
+    """An admin's page waits for the passwords, so they come first."""
+    open_requests = PasswordRequest.objects.filter(_unclaimed(now), state="waiting")
+    for one in open_requests.order_by("id")[:BATCH]:
+        key = f"password:{one.pk}:{one.leased_until}"
+        yield Job(key, tasks.set_password, created_users.set_password, one.pk)
+    ours = IamIdentity.objects.filter(next_check_at__lte=now, created_by_portal=True)
+    for identity in ours.order_by("next_check_at")[:BATCH]:
+        key = f"user:{identity.pk}:{identity.next_check_at}"
+        yield Job(key, tasks.create_or_remove_user, created_users.work, identity.pk)
 
 
 def _unclaimed(now: datetime) -> Q:

@@ -9,7 +9,14 @@ from kombu import Connection, pools
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from provisioning import converge, onboard, preview, retirement, switch_groups
+from provisioning import (
+    converge,
+    created_users,
+    onboard,
+    preview,
+    retirement,
+    switch_groups,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +55,18 @@ def check_connection(check_id: int) -> None:
 def verify_identity(identity_id: int) -> None:
     """Find an IAM user in AWS."""
     onboard.verify_identity(identity_id)
+
+
+@shared_task(name="sallyport.create_or_remove_user")
+def create_or_remove_user(identity_id: int) -> None:
+    """Make or remove an IAM user of ours."""
+    created_users.work(identity_id)
+
+
+@shared_task(name="sallyport.set_password")
+def set_password(request_id: int) -> None:
+    """Set a one-time password."""
+    created_users.set_password(request_id)
 
 
 def nudge(task: Any, pk: int) -> bool:

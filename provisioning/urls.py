@@ -6,7 +6,7 @@ from django.urls.converters import StringConverter
 from accounts import converters as converters
 from provisioning.core.naming import CODE_ALPHABET, CODE_LENGTH
 from provisioning.core.onboarding_files import TEMPLATE_NAME, TERRAFORM_NAME
-from provisioning.views import access, accounts, oversight, requests, retire
+from provisioning.views import access, accounts, created_users, oversight, requests, retire
 
 
 class CodeConverter(StringConverter):
@@ -26,6 +26,7 @@ urlpatterns = [
     path("approvals/", requests.approvals, name="approvals"),
     path("requests/<code:code>/", requests.request_page, name="request"),
     path("requests/<code:code>/decide/", requests.decide, name="decide"),
+    path("requests/<code:code>/look-again/", requests.look_again, name="look-again"),
     path("requests/<code:code>/cancel/", requests.cancel, name="cancel"),
     path("requests/<code:code>/revoke/", requests.revoke, name="revoke"),
     path("requests/<code:code>/extend/", requests.extend, name="extend"),
@@ -35,6 +36,10 @@ urlpatterns = [
     path("pairs/<int:pk>/retire/", retire.pair, name="retire-pair"),
     path("offers/<int:pk>/retire/", retire.offer, name="retire-offer"),
     path("people/<int:pk>/retire/", retire.person, name="retire-person"),
+    path("identities/create-user/", created_users.create_user, name="user-new"),
+    path("identities/<int:pk>/remove-user/", created_users.remove_user, name="user-remove"),
+    path("identities/<int:pk>/password/", created_users.password, name="password"),
+    path("passwords/<int:pk>/show/", created_users.password_show, name="password-show"),
     path("grants/", oversight.grants, name="grants"),
     path("audit/", oversight.audit_log, name="audit"),
     path("accounts/<account_id:account_id>/check/", accounts.check_connection, name="check"),

@@ -14,6 +14,8 @@ Beside AWS's own calls there are, for the process that started the server:
 
 - GET /moto-api/ answers once the server is ready;
 - POST /sandbox-api/reset empties it, /sandbox-api/clock?offset=SECONDS puts its clock ahead;
+- POST /sandbox-api/quota?account=ID&name=RolesQuota&value=N gives an account another quota until
+  the next start;
 - POST /sandbox-api/dump answers with everything that it holds, /sandbox-api/load takes that back;
 - POST /sandbox-api/faults with a list of faults (sandbox/faults.py) lets calls go wrong, none
   again after /sandbox-api/faults-clear; /sandbox-api/calls lists the calls that came in since,
@@ -65,13 +67,14 @@ from sandbox.iam_answers import Response as IamAnswers
 from sandbox.iam_requests import WITH_OWN_USER, iam_checks
 from sandbox.iam_rules import TRUST_PARAMETER, Call, bind_trust, check_rules
 from sandbox.iam_shapes import check_shapes, has_operation
+from sandbox.iam_store import backend_of
 from sandbox.sts import Caller, Sessions, assume_role, assume_role_result, caller_identity, identify
 
 LARGEST_BODY = 1_000_000
 OPERATORS = ("sandbox-admin-", "sandbox-user-")
 """Access keys that are known without being made: those who hold them do not meet faults."""
 SAVE_DELAY = 0.2
-READING = ("Get", "List", "Generate")
+READING = ("Get", "List", "Generate", "Simulate")
 CREDENTIAL = re.compile(r"Credential=([^/\s]+)/\d{8}/([\w-]+)/([\w-]+)/aws4_request")
 IAM_HOME = {
     "aws": "us-east-1",
@@ -135,6 +138,7 @@ class SandboxAws:
         controls: dict[str, Callable[[Params, Environ], Any]] = {
             "reset": self._reset,
             "clock": self._set_clock,
+            "quota": self._set_quota,
             "dump": self._dump,
             "load": self._load,
             "faults": lambda _, environ: self.faults.arm(_posted(environ)),
@@ -163,6 +167,11 @@ class SandboxAws:
     def _set_clock(self, query: Params, environ: Environ) -> None:
         with self.lock:
             self._offset = timedelta(seconds=float(query.get("offset", "0")))
+
+    def _set_quota(self, query: Params, environ: Environ) -> None:
+        with self.lock:
+            _set_quota(query)
+            self._changed()
 
     def _dump(self, query: Params, environ: Environ) -> Any:
         with self.lock:
@@ -272,6 +281,12 @@ class SandboxAws:
         }
         parts, status, _ = run_wsgi_app(self._moto, asked)
         return Answer(int(status.split()[0]), b"".join(parts))
+
+
+def _set_quota(query: Params) -> None:
+    """Give one account another quota, by its name in GetAccountSummary."""
+    account = backend_of(query["account"], query.get("partition", "aws"))
+    account.quotas[query["name"]] = int(query["value"])
 
 
 def _signature(environ: Environ) -> tuple[str, str, str]:

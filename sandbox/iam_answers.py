@@ -12,6 +12,7 @@ from moto.iam.exceptions import NoSuchEntity
 from moto.iam.responses import IamResponse
 
 from sandbox.iam_store import Backend, User, backend_of
+from sandbox.simulation import simulate
 
 
 class Response(IamResponse):
@@ -76,6 +77,30 @@ class Response(IamResponse):
         group = self.backend.get_group(self._get_param("GroupName"))
         users, page = self._page(group.users)
         return ActionResult({"Group": group, "Users": users, **page})
+
+    def get_account_summary(self) -> ActionResult:
+        counted = self.backend.get_account_summary().summary_map
+        return ActionResult({"SummaryMap": {**counted, **self.backend.quotas}})
+
+    def list_mfa_devices(self) -> ActionResult:
+        # moto answers for users that do not exist too.
+        self.backend.get_user(self._get_param("UserName"))
+        return super().list_mfa_devices()
+
+    def simulate_principal_policy(self) -> ActionResult:
+        principal = self.backend.by_arn(self._get_param("PolicySourceArn"))
+        if principal is None:
+            raise NoSuchEntity("The policy source could not be found.")
+        given = {
+            one["ContextKeyName"]: tuple(one.get("ContextKeyValues", []))
+            for one in self._get_param("ContextEntries", [])
+        }
+        results = [
+            simulate(self.backend, principal, action, resource, given, utcnow())
+            for action in self._get_param("ActionNames", [])
+            for resource in self._get_param("ResourceArns", ["*"])
+        ]
+        return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 
     def list_groups_for_user(self) -> ActionResult:
         groups = self.backend.get_groups_for_user(self._get_param("UserName"))

@@ -42,7 +42,7 @@ class Directory(Protocol):
         ...
 
     def find(self, kind: str, name: str) -> Entity | None:
-        """Look up a "role", "user" or "group" by name, or a "policy" by ARN."""
+        """Look up a "role", "user" or "group" by name, a "policy" or "principal" by ARN."""
         ...
 
 
@@ -103,6 +103,10 @@ TARGETS: dict[str, Target] = {
         "GetPolicy DeletePolicy CreatePolicyVersion DeletePolicyVersion GetPolicyVersion"
         " ListPolicyVersions SetDefaultPolicyVersion ListEntitiesForPolicy TagPolicy UntagPolicy"
         " ListPolicyTags",
+    ),
+    **_targets(
+        Target("principal", "PolicySourceArn"),
+        "SimulatePrincipalPolicy GetContextKeysForPrincipalPolicy",
     ),
     **_targets(
         Target("instance-profile", "InstanceProfileName", new=True),
@@ -188,12 +192,12 @@ def _iam_check(action: str, call: str, params: Params, directory: Directory) -> 
     arn = _new_arn(target, name, params, directory)
     # AWS calls what it cannot find by kind and name: "on resource: role some-role". Its path is
     # unknown, so a permission that is limited to a path does not cover it.
-    shown = arn if target.new or target.kind == "policy" else f"{target.kind} {name}"
+    shown = arn if target.new or arn == name else f"{target.kind} {name}"
     return Check(f"iam:{action}", arn, keys, shown)
 
 
 def _new_arn(target: Target, name: str, params: Params, directory: Directory) -> str:
-    if target.parameter == "PolicyArn":
+    if target.parameter.endswith("Arn"):
         return name
     path = params.get("Path", "/") if target.new else "/"
     return f"arn:{directory.partition}:iam::{directory.account}:{target.kind}{path}{name}"

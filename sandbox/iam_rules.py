@@ -28,6 +28,7 @@ from sandbox.iam_store import (
 )
 
 # Quotas as AWS sets them in a new account (IAM User Guide, "IAM and AWS STS quotas").
+# POST /sandbox-api/quota gives one account another value for those that AWS names a quota.
 PER_ACCOUNT = {"Role": 1000, "Group": 300, "User": 5000, "Policy": 1500}
 INLINE_TOTAL = {"user": 2048, "group": 5120, "role": 10240}
 MANAGED_POLICY_SIZE = 6144
@@ -97,9 +98,10 @@ def _room(kind: str) -> Rule:
             "User": len(account.users),
             "Policy": len(account.managed_policies.own()),
         }
-        if counts[kind] >= PER_ACCOUNT[kind]:
-            plural = "Policies" if kind == "Policy" else f"{kind}s"
-            raise limit_exceeded(f"{plural}PerAccount", PER_ACCOUNT[kind])
+        plural = "Policies" if kind == "Policy" else f"{kind}s"
+        limit = account.quotas.get(f"{plural}Quota", PER_ACCOUNT[kind])
+        if counts[kind] >= limit:
+            raise limit_exceeded(f"{plural}PerAccount", limit)
 
     return rule
 
@@ -180,8 +182,10 @@ def _room_for_a_policy(kind: str) -> Rule:
     def rule(call: Call) -> None:
         entity = call.entity(kind)
         attached = entity.managed_policies if entity else {}
-        if call.params["PolicyArn"] not in attached and len(attached) >= ATTACHED_PER_ENTITY:
-            raise limit_exceeded(f"PoliciesPer{kind.title()}", ATTACHED_PER_ENTITY)
+        name = f"AttachedPoliciesPer{kind.title()}Quota"
+        limit = call.account.quotas.get(name, ATTACHED_PER_ENTITY)
+        if call.params["PolicyArn"] not in attached and len(attached) >= limit:
+            raise limit_exceeded(f"PoliciesPer{kind.title()}", limit)
 
     return rule
 
@@ -259,8 +263,9 @@ TRUST_PARAMETER = {
 def _sound_trust(call: Call) -> None:
     document = call.params[TRUST_PARAMETER[call.action]]
     body = _sound(document, IAMTrustPolicyDocumentValidator)
-    if _size(document) > TRUST_POLICY_SIZE:
-        raise limit_exceeded("ACLSizePerRole", TRUST_POLICY_SIZE)
+    limit = call.account.quotas.get("AssumeRolePolicySizeQuota", TRUST_POLICY_SIZE)
+    if _size(document) > limit:
+        raise limit_exceeded("ACLSizePerRole", limit)
     for statement in as_list(body["Statement"]):
         _check_principal_element(statement)
 

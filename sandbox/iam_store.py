@@ -157,6 +157,7 @@ class Backend(models.IAMBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         self.roles_by_name: dict[str, Role] = {}
         self.users_by_id: dict[str, User] = {}
+        self.quotas: dict[str, int] = {}
         super().__init__(region_name, account_id)
 
     @property
@@ -185,6 +186,9 @@ class Backend(models.IAMBackend):
 
     def find(self, kind: str, name: str) -> Entity | None:
         """See `iam_requests.Directory`."""
+        if kind == "principal":
+            found = self.by_arn(name)
+            return Entity(found.arn, tag_map(found.tags), boundary_of(found)) if found else None
         finder = {"role": self._role, "user": self._user, "group": self._group}
         return finder.get(kind, self._policy)(name)
 

@@ -70,6 +70,7 @@ def seed() -> None:
     if _stands(accounts) and not _unproved(accounts):
         return
     world.make_world(accounts)
+    world.add_mfa_devices()
     with portal_identity():
         for account in accounts:
             _check(account)

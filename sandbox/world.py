@@ -16,7 +16,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -27,8 +27,8 @@ from accounts.aws_names import STS_REGION
 from accounts.models import AwsAccount
 from provisioning.aws.clients import Credentials, lend
 from provisioning.aws.errors import AwsError, Kind, calling
-from provisioning.core import onboarding
-from provisioning.core.documents import dumps
+from provisioning.core import onboarding, user_policies
+from provisioning.core.documents import Document, dumps
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -168,6 +168,28 @@ def _new_key(iam: "IAMClient", name: str) -> Credentials:
     return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
 
+def add_mfa_devices() -> None:
+    """Give every IAM user of the world the MFA device with which the sandbox signs them in.
+
+    Only the seeded sandbox has them: a user with a device cannot be deleted as they are [8.3].
+    """
+    for user in iam_users():
+        iam = administrator(user.account_id)
+        with calling("iam:ListMFADevices"):
+            known = iam.list_mfa_devices(UserName=user.user_name)["MFADevices"]
+        if known:
+            continue
+        make = partial(iam.create_virtual_mfa_device, VirtualMFADeviceName=user.user_name)
+        _ensure("iam:CreateVirtualMFADevice", make)
+        with calling("iam:EnableMFADevice"):
+            iam.enable_mfa_device(
+                UserName=user.user_name,
+                SerialNumber=user.mfa_serial,
+                AuthenticationCode1="123456",
+                AuthenticationCode2="654321",
+            )
+
+
 def unique_id(account_id: str, user_name: str) -> str:
     """AWS's own id of an IAM user of the world: another one after the world was made anew."""
     with calling("iam:GetUser"):
@@ -224,7 +246,14 @@ def install(account: AwsAccount) -> None:
     """
     _allow_portal()
     iam = administrator(account.account_id, account.region)
-    _put_boundary(iam, account)
+    names = {"partition": account.partition, "account_id": account.account_id}
+    _put_policy(iam, account, onboarding.BOUNDARY_POLICY_NAME, onboarding.boundary_policy(**names))
+    if account.may_create_users:
+        for name, document in (
+            (user_policies.USER_BOUNDARY_NAME, user_policies.user_boundary_policy(**names)),
+            (user_policies.OWN_CREDENTIALS_NAME, user_policies.own_credentials_policy(**names)),
+        ):
+            _put_policy(iam, account, name, document)
     _put_provisioner(iam, account)
 
 
@@ -248,7 +277,9 @@ def _put_provisioner(iam: "IAMClient", account: AwsAccount) -> None:
         )
     )
     permissions = onboarding.provisioner_policy(
-        partition=account.partition, account_id=account.account_id
+        partition=account.partition,
+        account_id=account.account_id,
+        users=account.may_create_users,
     )
     role = onboarding.PROVISIONER_ROLE_NAME
     if not _ensure(
@@ -265,17 +296,13 @@ def _put_provisioner(iam: "IAMClient", account: AwsAccount) -> None:
         )
 
 
-def _put_boundary(iam: "IAMClient", account: AwsAccount) -> None:
-    name = onboarding.BOUNDARY_POLICY_NAME
-    document = onboarding.boundary_policy(
-        partition=account.partition, account_id=account.account_id
-    )
+def _put_policy(iam: "IAMClient", account: AwsAccount, name: str, document: Document) -> None:
     if _ensure(
         "iam:CreatePolicy",
         lambda: iam.create_policy(PolicyName=name, PolicyDocument=dumps(document)),
     ):
         return
-    arn = onboarding.boundary_arn(account.partition, account.account_id)
+    arn = f"arn:{account.partition}:iam::{account.account_id}:policy/{name}"
     with calling("iam:ListPolicyVersions"):
         versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
     old = [one["VersionId"] for one in versions if not one["IsDefaultVersion"]]

@@ -32,14 +32,25 @@ from sandbox.processes import Child, Supervisor, free_port, log_shows
 START_TIMEOUT = 60.0  # seconds
 _PREFIX = "sallyport-tests-"
 _BASE = Path("/tmp")  # noqa: S108  # An account without rights must be able to enter it.
+_FORGETFUL = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+}
+"""The data is thrown away, so nothing has to survive a power cut."""
 _OWN_DATABASE = "SALLYPORT_TESTS_OWN_DATABASE"
 """Tells a process of pytest-xdist that the DATABASE_URL it inherits is ours and no developer's."""
 
 
 class Services:
-    """The servers of this test run. A server starts when it is first asked for."""
+    """The servers of this test run. A server starts when it is first asked for.
 
-    def __init__(self) -> None:
+    A `durable` database writes as one in production does, which costs each commit some time.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self.durable = durable
         self.ports = {name: free_port() for name in ("database", "broker", "aws")}
         self.own_database = "DATABASE_URL" not in os.environ or _OWN_DATABASE in os.environ
         self.started: set[str] = set()
@@ -112,12 +123,7 @@ class Services:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": str(data),
             "timezone": "UTC",
-            # The data is thrown away, so nothing has to survive a power cut.
-            "fsync": "off",
-            "synchronous_commit": "off",
-            "full_page_writes": "off",
-            "autovacuum": "off",
-        }
+        } | ({} if self.durable else _FORGETFUL)
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Child(
             name="PostgreSQL",

@@ -3,38 +3,13 @@
 from django.db import migrations, models
 from django.db.models import Q
 
-from audit.triggers import Rule, enforce, lift
+from audit.triggers import Rule, enforce, keeping_rules
 
 RETIRING = [
     ("retiring_at", models.DateTimeField(null=True, blank=True, editable=False)),
     ("retired_at", models.DateTimeField(null=True, blank=True, editable=False)),
     ("retired_by", models.CharField(max_length=150, blank=True, editable=False, default="")),
 ]
-
-# SQLite makes the table of pairs anew when its unique constraint goes, and forgets these; so they
-# are lifted first and put in force again, as 0002 has them.
-PAIR_RULES = (
-    Rule(
-        name="pair_keeps_accounts_and_group",
-        table="accounts_accountpair",
-        events=("UPDATE",),
-        refused_when=(
-            "NEW.source_id <> OLD.source_id OR NEW.target_id <> OLD.target_id "
-            "OR NEW.switch_group <> OLD.switch_group"
-        ),
-        message="grants are read through their pair, register another one",
-    ),
-    Rule(
-        name="pair_is_in_one_partition",
-        table="accounts_accountpair",
-        events=("INSERT", "UPDATE"),
-        refused_when=(
-            "(SELECT a.partition FROM accounts_awsaccount a WHERE a.id = NEW.source_id) <> "
-            "(SELECT a.partition FROM accounts_awsaccount a WHERE a.id = NEW.target_id)"
-        ),
-        message="roles cannot be entered across partitions",
-    ),
-)
 
 
 def _is_retired(table: str, key: str) -> str:
@@ -46,24 +21,26 @@ class Migration(migrations.Migration):
     dependencies = [("accounts", "0002_rules"), ("audit", "0001_audit_events")]
 
     operations = [
-        lift(*PAIR_RULES),
-        *(
-            migrations.AddField(model, name, field.clone(), preserve_default=name != "retired_by")
-            for model in ("awsaccount", "accountpair")
-            for name, field in RETIRING
-        ),
-        migrations.RemoveConstraint("accountpair", "pair_is_unique"),
-        migrations.AddConstraint(
-            "accountpair",
-            models.UniqueConstraint(
-                fields=["source", "target"],
-                condition=Q(retired_at__isnull=True),
-                name="pair_is_unique",
-                violation_error_message="These two accounts are a pair already.",
+        *keeping_rules(
+            *(
+                migrations.AddField(
+                    model, name, field.clone(), preserve_default=name != "retired_by"
+                )
+                for model in ("awsaccount", "accountpair")
+                for name, field in RETIRING
+            ),
+            migrations.RemoveConstraint("accountpair", "pair_is_unique"),
+            migrations.AddConstraint(
+                "accountpair",
+                models.UniqueConstraint(
+                    fields=["source", "target"],
+                    condition=Q(retired_at__isnull=True),
+                    name="pair_is_unique",
+                    violation_error_message="These two accounts are a pair already.",
+                ),
             ),
         ),
         enforce(
-            *PAIR_RULES,
             Rule(
                 name="pair_joins_accounts_in_use",
                 table="accounts_accountpair",

@@ -133,6 +133,63 @@ def target_session_policy(*, role_arn: str, policy_arns: Sequence[str]) -> Docum
     )
 
 
+def source_preview_policy(*, group_arn: str, user_arn: str, policies_arn: str) -> Document:
+    """What the portal's session in a source account may read while it tries a plan; it may change
+    nothing. `policies_arn` covers the AWS managed policies whose existence is looked up.
+
+    MFA devices and the simulation came later than the first template: an account that has not
+    installed it anew refuses them, and only the findings that they feed are then unknown.
+    """
+    return _document(
+        {
+            "Effect": "Allow",
+            "Action": ["iam:GetAccountSummary", "iam:GetGroup", "iam:GetUser"],
+            "Resource": "*",
+        },
+        {
+            "Effect": "Allow",
+            "Action": [
+                "iam:GetGroupPolicy",
+                "iam:ListAttachedGroupPolicies",
+                "iam:ListGroupPolicies",
+            ],
+            "Resource": group_arn,
+        },
+        {
+            "Effect": "Allow",
+            "Action": [
+                "iam:ListGroupsForUser",
+                "iam:ListMFADevices",
+                "iam:SimulatePrincipalPolicy",
+            ],
+            "Resource": user_arn,
+        },
+        _statement("iam:GetPolicy", policies_arn),
+    )
+
+
+def target_preview_policy(*, role_arn: str, boundary_arn: str, policies_arn: str) -> Document:
+    """What the portal's session in a target account may read while it tries a plan; it may change
+    nothing."""
+    return _document(
+        {
+            "Effect": "Allow",
+            "Action": ["iam:GetAccountSummary", "iam:GetRole"],
+            "Resource": "*",
+        },
+        {
+            "Effect": "Allow",
+            "Action": [
+                "iam:GetRolePolicy",
+                "iam:ListAttachedRolePolicies",
+                "iam:ListRolePolicies",
+            ],
+            "Resource": role_arn,
+        },
+        {"Effect": "Allow", "Action": "iam:GetPolicy", "Resource": [boundary_arn, policies_arn]},
+    )
+
+
 def _statement(action: str, arn: str) -> Document:
     return {"Effect": "Allow", "Action": action, "Resource": arn}
 

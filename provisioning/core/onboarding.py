@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from provisioning.core import naming
+from provisioning.core import naming, user_policies
 from provisioning.core.coverage import (
     EVERYTHING,
     Condition,
@@ -46,6 +46,10 @@ EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", re.ASCII)
 """What STS takes as an ExternalId [AWS-FACTS 3.8]."""
 
 BOUNDARY_KEY: Final = "iam:PermissionsBoundary"
+
+PREFLIGHT_SID: Final = "LookAhead"
+"""The statement that pre-flight alone uses: whether a person has MFA, and whether a policy of
+their own account denies the switch. Without it these two findings are unknown, nothing else."""
 
 
 def provisioner_role_arn(partition: str, account_id: str) -> str:
@@ -99,19 +103,29 @@ def provisioner_trust_policy(*, portal_principal: str, external_id: str) -> Docu
 
 
 def provisioner_policy(
-    *, partition: str, account_id: str, sides: frozenset[Side] = BOTH_SIDES
+    *,
+    partition: str,
+    account_id: str,
+    sides: frozenset[Side] = BOTH_SIDES,
+    optional: bool = True,
+    users: bool = False,
 ) -> Document:
     """What the provisioner role may do, for an account that is a source, a target, or both.
 
-    Raises ValueError if `sides` is empty.
+    Without `optional` it is what Sallyport cannot do without: an account that installed a template
+    before pre-flight could read more goes on to work. With `users`, it may also create IAM users
+    (`user_policies`). Raises ValueError if `sides` is empty.
     """
     if not sides:
         raise ValueError("an account is a source, a target, or both")
     statements = _provisioner_statements(_Arns(partition, account_id))
-    return {
-        "Version": VERSION,
-        "Statement": [one for side, one in statements if side is None or side in sides],
-    }
+    chosen = [one for side, one in statements if side is None or side in sides]
+    needed = [one for one in chosen if optional or one["Sid"] != PREFLIGHT_SID]
+    if users:
+        names = {"partition": partition, "account_id": account_id}
+        needed += user_policies.provisioner_allowances(**names)
+        needed += user_policies.provisioner_denials(**names)
+    return {"Version": VERSION, "Statement": needed}
 
 
 @dataclass(frozen=True)
@@ -132,6 +146,10 @@ class _Arns:
     @property
     def users(self) -> str:
         return f"arn:{self.partition}:iam::{self.account_id}:user/*"
+
+    @property
+    def created_users(self) -> str:
+        return user_policies.user_arn(self.partition, self.account_id, "*")
 
     @property
     def provisioner(self) -> str:
@@ -223,6 +241,7 @@ def _target_statements(arns: _Arns) -> Iterator[Document]:
 
 def _source_statements(arns: _Arns) -> Iterator[Document]:
     yield _allow("FindPeople", arns.users, "iam:ListGroupsForUser")
+    yield _allow(PREFLIGHT_SID, arns.users, "iam:ListMFADevices", "iam:SimulatePrincipalPolicy")
     yield _allow(
         "ManageSwitchGroups",
         arns.groups,
@@ -451,14 +470,21 @@ def _made(
     return statement | ({"Condition": condition} if condition else {})
 
 
-def cannot(partition: str, account_id: str, sides: frozenset[Side] = BOTH_SIDES) -> tuple[str, ...]:
+def cannot(
+    partition: str,
+    account_id: str,
+    sides: frozenset[Side] = BOTH_SIDES,
+    users: bool = False,
+) -> tuple[str, ...]:
     """What Sallyport cannot do in an account, as sentences.
 
     Each is checked against the very policy that the account owner installs, and left out where
     that policy does not bear it out.
     """
-    policy = read(provisioner_policy(partition=partition, account_id=account_id, sides=sides))
-    claims = _claims(_Arns(partition, account_id), sides)
+    policy = read(
+        provisioner_policy(partition=partition, account_id=account_id, sides=sides, users=users)
+    )
+    claims = _claims(_Arns(partition, account_id), sides, users)
     return tuple(one.sentence for one in claims if one.borne_out_by(policy))
 
 
@@ -513,8 +539,9 @@ class _Claim:
         return self.unless is not None and implies(allowing.condition, self.unless)
 
 
-def _claims(arns: _Arns, sides: frozenset[Side]) -> Iterator[_Claim]:
-    ours = Selector((arns.roles, arns.groups), inverted=True)
+def _claims(arns: _Arns, sides: frozenset[Side], users: bool) -> Iterator[_Claim]:
+    created = (arns.created_users,) if users else ()
+    ours = Selector((arns.roles, arns.groups, *created), inverted=True)
     yield _Claim(
         "It cannot read or change anything outside IAM: no data, no machines, no logs, no bills.",
         (actions(("iam:*",), inverted=True),),
@@ -524,10 +551,7 @@ def _claims(arns: _Arns, sides: frozenset[Side]) -> Iterator[_Claim]:
         _each(*_CHANGES, *_OTHER_CHANGES),
         ours,
     )
-    yield _Claim(
-        "It cannot create, change or delete IAM users, their passwords, keys or MFA devices.",
-        _each(*_CREDENTIALS),
-    )
+    yield from _user_claims(arns) if users else _no_user_claims()
     yield _Claim(
         f"It cannot create or change managed policies, and so not {BOUNDARY_POLICY_NAME}.",
         _each("iam:CreatePolicy*", "iam:DeletePolicy*", "iam:SetDefaultPolicyVersion"),
@@ -542,6 +566,42 @@ def _claims(arns: _Arns, sides: frozenset[Side]) -> Iterator[_Claim]:
     )
     yield from _target_claims(arns) if Side.TARGET in sides else _no_target_claims(arns)
     yield from _source_claims(arns) if Side.SOURCE in sides else _no_source_claims(arns)
+
+
+def _no_user_claims() -> Iterator[_Claim]:
+    yield _Claim(
+        "It cannot create, change or delete IAM users, their passwords, keys or MFA devices.",
+        _each(*_CREDENTIALS),
+    )
+
+
+def _user_claims(arns: _Arns) -> Iterator[_Claim]:
+    names = (arns.partition, arns.account_id)
+    boundary = user_policies.user_boundary_arn(*names)
+    yield _Claim(
+        f"It cannot create, change or delete IAM users outside the path {PATH}, nor their "
+        "passwords, keys or MFA devices.",
+        _each(*_CREDENTIALS, "iam:DeactivateMFADevice"),
+        Selector((arns.created_users,), inverted=True),
+    )
+    yield _Claim(
+        "It cannot make access keys, for anybody.",
+        _each("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:CreateServiceSpecific*"),
+    )
+    yield _Claim(
+        f"It cannot create an IAM user without the boundary {user_policies.USER_BOUNDARY_NAME}, "
+        "nor take it off.",
+        _each("iam:CreateUser", "iam:*UserPermissionsBoundary"),
+        unless={("StringEquals", BOUNDARY_KEY.lower()): frozenset({boundary})},
+    )
+    yield _Claim(
+        "It cannot give an IAM user a policy, other than attaching "
+        f"{user_policies.OWN_CREDENTIALS_NAME}.",
+        _each("iam:AttachUserPolicy", "iam:PutUserPolicy"),
+        unless={
+            ("ArnEquals", "iam:policyarn"): frozenset({user_policies.own_credentials_arn(*names)})
+        },
+    )
 
 
 def _target_claims(arns: _Arns) -> Iterator[_Claim]:
@@ -588,10 +648,17 @@ def _each(*patterns: str) -> tuple[Selector, ...]:
     return tuple(actions((one,)) for one in patterns)
 
 
-def unfenced(sides: frozenset[Side] = BOTH_SIDES) -> tuple[str, ...]:
+def unfenced(sides: frozenset[Side] = BOTH_SIDES, users: bool = False) -> tuple[str, ...]:
     """What AWS gives no means to forbid, so that nobody reads more into `cannot` than is there."""
-    return tuple(sentence for side, sentence in _UNFENCED if side is None or side in sides)
+    said = tuple(sentence for side, sentence in _UNFENCED if side is None or side in sides)
+    return (*said, _UNFENCED_USERS) if users else said
 
+
+_UNFENCED_USERS: Final = (
+    "AWS cannot limit who gets a password that is set. Whoever took over the portal could sign in "
+    f"as any IAM user under {PATH}, though never with more than "
+    f"{user_policies.USER_BOUNDARY_NAME} allows."
+)
 
 _UNFENCED: Final = (
     (

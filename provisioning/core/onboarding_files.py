@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from provisioning.core import onboarding
+from provisioning.core import onboarding, user_policies
 from provisioning.core.documents import Document, pretty
 from provisioning.core.steps import Side
 
@@ -24,6 +24,12 @@ ROLE_DESCRIPTION: Final = (
 )
 BOUNDARY_DESCRIPTION: Final = (
     "What no role made by Sallyport may exceed. It grants nothing by itself."
+)
+USER_BOUNDARY_DESCRIPTION: Final = (
+    "What no IAM user made by Sallyport may exceed. It grants nothing by itself."
+)
+OWN_CREDENTIALS_DESCRIPTION: Final = (
+    "Lets IAM users made by Sallyport look after their own password and MFA."
 )
 MAX_SESSION_SECONDS: Final = 3600
 
@@ -48,6 +54,16 @@ def is_template_address(text: str) -> bool:
 
 
 @dataclass(frozen=True)
+class ManagedPolicy:
+    """A managed policy of the account's own: how Terraform calls it, and what AWS does."""
+
+    key: str
+    name: str
+    description: str
+    document: Document
+
+
+@dataclass(frozen=True)
 class Installation:
     """What is to be installed in one account. Raises ValueError for a portal principal or an
     ExternalId that no provisioner role may trust."""
@@ -58,6 +74,8 @@ class Installation:
     portal_principal: str
     external_id: str
     sides: frozenset[Side] = onboarding.BOTH_SIDES
+    users: bool = False
+    """Whether Sallyport may create IAM users here."""
 
     def __post_init__(self) -> None:
         """Fail before half a file is written."""
@@ -86,7 +104,36 @@ class Installation:
     def permissions(self) -> Document:
         """The inline policy of the provisioner role."""
         return onboarding.provisioner_policy(
-            partition=self.partition, account_id=self.account_id, sides=self.sides
+            partition=self.partition,
+            account_id=self.account_id,
+            sides=self.sides,
+            users=self.users,
+        )
+
+    @property
+    def managed_policies(self) -> tuple["ManagedPolicy", ...]:
+        """The managed policies that are made beside the role."""
+        made = []
+        if self.boundary is not None:
+            name = onboarding.BOUNDARY_POLICY_NAME
+            made.append(ManagedPolicy("boundary", name, BOUNDARY_DESCRIPTION, self.boundary))
+        return (*made, *(self._user_policies() if self.users else ()))
+
+    def _user_policies(self) -> tuple["ManagedPolicy", ...]:
+        names = {"partition": self.partition, "account_id": self.account_id}
+        return (
+            ManagedPolicy(
+                "user_boundary",
+                user_policies.USER_BOUNDARY_NAME,
+                USER_BOUNDARY_DESCRIPTION,
+                user_policies.user_boundary_policy(**names),
+            ),
+            ManagedPolicy(
+                "own_credentials",
+                user_policies.OWN_CREDENTIALS_NAME,
+                OWN_CREDENTIALS_DESCRIPTION,
+                user_policies.own_credentials_policy(**names),
+            ),
         )
 
     @property
@@ -99,12 +146,12 @@ class Installation:
     @property
     def cannot(self) -> tuple[str, ...]:
         """What Sallyport cannot do in this account."""
-        return onboarding.cannot(self.partition, self.account_id, self.sides)
+        return onboarding.cannot(self.partition, self.account_id, self.sides, self.users)
 
     @property
     def unfenced(self) -> tuple[str, ...]:
         """What AWS gives no means to forbid."""
-        return onboarding.unfenced(self.sides)
+        return onboarding.unfenced(self.sides, self.users)
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -114,6 +161,7 @@ class Installation:
             "PortalPrincipalArn": self.portal_principal,
             "ExternalId": self.external_id,
             "Side": side,
+            "CreateUsers": "yes" if self.users else "no",
         }
 
 
@@ -145,11 +193,11 @@ def commands(made: Installation) -> str:
     """
     identity = _command("sts get-caller-identity", made, {"query": "Account", "output": "text"})
     chain = [f'test "$({identity})" = {shlex.quote(made.account_id)}']
-    if made.boundary is not None:
+    for policy in made.managed_policies:
         options = {
-            "policy-name": onboarding.BOUNDARY_POLICY_NAME,
-            "description": BOUNDARY_DESCRIPTION,
-            "policy-document": pretty(made.boundary),
+            "policy-name": policy.name,
+            "description": policy.description,
+            "policy-document": pretty(policy.document),
         }
         chain.append(_command("iam create-policy", made, options, " \\\n  "))
     role = {
@@ -159,12 +207,12 @@ def commands(made: Installation) -> str:
         "assume-role-policy-document": pretty(made.trust),
     }
     chain.append(_command("iam create-role", made, role, " \\\n  "))
-    policy = {
+    permissions = {
         "role-name": onboarding.PROVISIONER_ROLE_NAME,
         "policy-name": onboarding.PROVISIONER_POLICY_NAME,
         "policy-document": pretty(made.permissions),
     }
-    chain.append(_command("iam put-role-policy", made, policy, " \\\n  "))
+    chain.append(_command("iam put-role-policy", made, permissions, " \\\n  "))
     return " &&\n".join(chain) + "\n"
 
 
@@ -190,8 +238,8 @@ def terraform(made: Installation) -> str:
         "sallyport_trust_policy": made.trust,
         "sallyport_provisioner_policy": made.permissions,
     }
-    if made.boundary is not None:
-        documents["sallyport_boundary_policy"] = made.boundary
+    for policy in made.managed_policies:
+        documents[f"sallyport_{policy.key}_policy"] = policy.document
     values = {"sallyport_account_id": made.account_id, **documents}
     wrong = f"The AWS provider is signed in to another account than {made.account_id}."
     blocks = [
@@ -207,12 +255,12 @@ data "aws_caller_identity" "sallyport" {{
 }}
 """,
     ]
-    if made.boundary is not None:
+    for policy in made.managed_policies:
         blocks.append(f"""\
-resource "aws_iam_policy" "sallyport_boundary" {{
-  name        = {_hcl_string(onboarding.BOUNDARY_POLICY_NAME)}
-  description = {_hcl_string(BOUNDARY_DESCRIPTION)}
-  policy      = jsonencode(local.sallyport_boundary_policy)
+resource "aws_iam_policy" "sallyport_{policy.key}" {{
+  name        = {_hcl_string(policy.name)}
+  description = {_hcl_string(policy.description)}
+  policy      = jsonencode(local.sallyport_{policy.key}_policy)
 
   depends_on = [data.aws_caller_identity.sallyport]
 }}

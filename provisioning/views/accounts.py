@@ -49,6 +49,7 @@ def _installation(account: AwsAccount) -> Installation:
         portal_principal=settings.AWS_PORTAL_PRINCIPAL,
         external_id=account.external_id,
         sides=onboard.sides_in_use(account),
+        users=account.may_create_users,
     )
 
 

@@ -77,6 +77,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
         "live": _live_already(person, offer),
         "answer": authz.can_request(person, offer),
         "approvers": offer.approvers().exclude(pk=person.pk),
+        "findings": pages.findings_before_asking(person, offer),
     }
     return render(request, "provisioning/ask.html", context, status=422 if form.errors else 200)
 
@@ -100,7 +101,8 @@ def extend(request: HttpRequest, code: str) -> HttpResponse:
     grant = get_object_or_404(Grant.objects.held_by(person).with_parties(), code=code)
     answer = authz.can_extend(person, grant, now)
     if request.method == "GET" and not answer.allowed:
-        return _refused_extension(request, code, services.Refused(answer))
+        # It is their own access, so what speaks against it is how things stand: 409.
+        return _conflict(request, code, " ".join(answer.reasons))
     longest = authz.longest_extension(grant, now)
     form = ExtendForm(grant.ends_at, longest, posted(request))
     # Whoever may not is refused by the service, which records it, whatever the form says.
@@ -115,7 +117,7 @@ def extend(request: HttpRequest, code: str) -> HttpResponse:
         except ValidationError as error:
             form.add_error(None, error)
         except services.Refused as refused:
-            return _refused_extension(request, code, refused)
+            return _conflict(request, code, str(refused))
         else:
             messages.success(request, "Your request for more time is with the approvers.")
             return redirect(made)
@@ -129,18 +131,17 @@ def extend(request: HttpRequest, code: str) -> HttpResponse:
     return render(request, "provisioning/extend.html", context, status=422 if form.errors else 200)
 
 
-def _refused_extension(request: HttpRequest, code: str, refused: services.Refused) -> HttpResponse:
-    """409: it is their own access, so what speaks against it is how things stand."""
-    return _conflict(request, code, " ".join(refused.reasons))
-
-
 @require_GET
 def request_page(request: HttpRequest, code: str) -> HttpResponse:
     """One request from the question to the end; its live part is polled until it has settled."""
     asked = load(request, code)
     if not request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
+        services.keep_fresh(approver=person_of(request), request=asked)
         return _request_page(request, asked)
     context = _status_context(request, asked)
+    view = context["plan"] = pages.plan_view(asked, database_now())
+    # What the page shows already is not sent again: it would close what somebody has opened.
+    context["plan_changed"] = request.GET.get("seen", view.mark) != view.mark
     status = STOP_POLLING if context["stage"].settled else 200
     return render(request, "provisioning/request.html#status", context, status=status)
 
@@ -192,6 +193,8 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
             fingerprint=form.cleaned_data["fingerprint"],
             reason=form.cleaned_data["reason"],
         )
+    except services.CannotBeSetUp as refused:
+        return _conflict(request, code, str(refused))
     except services.Refused as refused:
         return _refused(request, code, refused)
     except (StaleState, services.PlanMoved) as moved:
@@ -209,6 +212,19 @@ def _refused(
     grant = pages.grant_of(asked)
     over = grant.is_over if grant and ends_access else asked.state != RequestState.PENDING
     return _request_page(request, asked, status=409 if over else 403)
+
+
+@require_POST
+def look_again(request: HttpRequest, code: str) -> HttpResponse:
+    """Have a worker try the plan again."""
+    asked = load(request, code)
+    try:
+        anew = services.look_again(person=person_of(request), request=asked)
+    except services.Refused as refused:
+        return _refused(request, code, refused)
+    words = "A worker is looking at both accounts."
+    messages.info(request, words if anew else f"{words} It was asked to before.")
+    return redirect(asked)
 
 
 @require_POST

@@ -1,5 +1,7 @@
 """Taking things out of use: what depends on them, a typed confirmation, and a reason."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -78,14 +80,16 @@ def _retire(request: HttpRequest, thing: Thing, back: str) -> HttpResponse:
             return redirect(back)
     if form.errors and status == 200:
         status = 422
+    context = _listed(thing) | {"name": name, "answer": answer, "form": form, "back": back}
+    return render(request, "provisioning/retire.html", context, status=status)
+
+
+def _listed(thing: Thing) -> dict[str, Any]:
+    """What depends on it, as the page lists it."""
     found = dependents(thing)
-    context = {
+    return {
         "thing": thing,
-        "name": name,
         "kind": services.KINDS[type(thing)],
-        "answer": answer,
-        "form": form,
-        "back": back,
         "grants": found.to_revoke[:PAGE],
         "requests": found.requests[:PAGE],
         "counts": {
@@ -97,7 +101,6 @@ def _retire(request: HttpRequest, thing: Thing, back: str) -> HttpResponse:
         "pairs": found.pairs,
         "identities": found.identities,
     }
-    return render(request, "provisioning/retire.html", context, status=status)
 
 
 @require_POST

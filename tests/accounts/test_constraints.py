@@ -26,6 +26,7 @@ from accounts.models import (
     ProfileVersion,
     User,
 )
+from audit.clock import database_now
 from tests.accounts.helpers import told
 from tests.conftest import ClientFor
 from tests.factories import (
@@ -99,6 +100,10 @@ WRITES: dict[str, Callable[[], object]] = {
         account__retiring_at=RETIRED
     ),
     "identity_person_unique": _same_person,
+    "identity_removed_was_asked_for": lambda: IamIdentityFactory.create(removed_at=database_now()),
+    "identity_removes_only_what_we_created": lambda: IamIdentityFactory.create(
+        remove_asked_at=database_now()
+    ),
     "identity_verified_has_unique_id": lambda: IamIdentityFactory.create(unique_id=""),
     "offer_duration_within_bounds": lambda: OfferFactory.create(max_duration=timedelta(minutes=4)),
     "offer_is_on_a_pair_in_use": lambda: OfferFactory.create(pair__retiring_at=RETIRED),

@@ -12,6 +12,7 @@ from tests.core.specs import CLASSIC, END
 USER = "arn:aws:iam::111111111111:user/userA"
 ROLE = naming.role_arn("aws", "222222222222", CLASSIC.role_name)
 GROUP = naming.group_arn("aws", "111111111111", "switch-to-222222222222")
+BOUNDARY = "arn:aws:iam::222222222222:policy/SallyportBoundary"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 
 MADE = {
@@ -30,6 +31,12 @@ MADE = {
         group_arn=GROUP, user_arn=USER, policy_arns=[READ_ONLY]
     ),
     "grant-target-session": documents.target_session_policy(role_arn=ROLE, policy_arns=[READ_ONLY]),
+    "preview-source-session": documents.source_preview_policy(
+        group_arn=GROUP, user_arn=USER, policies_arn="arn:aws:iam::aws:policy/*"
+    ),
+    "preview-target-session": documents.target_preview_policy(
+        role_arn=ROLE, boundary_arn=BOUNDARY, policies_arn="arn:aws:iam::aws:policy/*"
+    ),
 }
 
 
@@ -88,6 +95,20 @@ def test_session_policies_name_one_grant_and_fit(name: str) -> None:
     for statement in document["Statement"]:
         everywhere = statement["Resource"] == "*" and set(statement["Action"]) <= looks
         assert everywhere or statement["Resource"] in {GROUP, USER, ROLE}, statement
+
+
+@pytest.mark.parametrize("name", ["preview-source-session", "preview-target-session"])
+def test_sessions_that_try_a_plan_only_read_and_fit(name: str) -> None:
+    asked = [
+        action
+        for statement in MADE[name]["Statement"]
+        for action in (
+            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        )
+    ]
+
+    assert len(documents.dumps(MADE[name])) <= documents.SESSION_POLICY_LIMIT / 2
+    assert all(one.startswith(("iam:Get", "iam:List", "iam:Simulate")) for one in asked)
 
 
 def test_longest_names_still_fit_a_session_policy() -> None:

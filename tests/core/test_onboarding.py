@@ -12,7 +12,7 @@ import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from accounts import aws_names
-from provisioning.core import documents, onboarding, steps
+from provisioning.core import documents, onboarding, steps, user_policies
 from provisioning.core.documents import Document
 from provisioning.core.onboarding import BOTH_SIDES
 from provisioning.core.steps import Side
@@ -47,6 +47,15 @@ DOCUMENTS = {
     "onboarding-provisioner-both": provisioner(),
     "onboarding-provisioner-source": provisioner(SOURCE),
     "onboarding-provisioner-target": provisioner(TARGET),
+    "onboarding-provisioner-source-users": onboarding.provisioner_policy(
+        partition="aws", account_id=ACCOUNT, sides=SOURCE, users=True
+    ),
+    "onboarding-user-boundary": user_policies.user_boundary_policy(
+        partition="aws", account_id=ACCOUNT
+    ),
+    "onboarding-own-credentials": user_policies.own_credentials_policy(
+        partition="aws", account_id=ACCOUNT
+    ),
     "onboarding-boundary": boundary(),
     "onboarding-trust": trust(),
     "onboarding-portal": onboarding.portal_policy(
@@ -203,6 +212,8 @@ READS = [
     ("iam:GetPolicyVersion", BOUNDARY, TARGET),
     ("iam:GetUser", arn("user/staff/alice"), SOURCE),
     ("iam:ListGroupsForUser", arn("user/alice"), SOURCE),
+    ("iam:ListMFADevices", arn("user/alice"), SOURCE),
+    ("iam:SimulatePrincipalPolicy", arn("user/alice"), SOURCE),
     ("iam:GetGroup", SWITCH_GROUP, SOURCE),
     ("iam:GetGroupPolicy", SWITCH_GROUP, SOURCE),
     ("iam:ListGroupPolicies", SWITCH_GROUP, SOURCE),
@@ -965,6 +976,54 @@ def test_each_claim_falls_with_the_fence_it_speaks_of(
     assert any(sentence in one for one in onboarding.cannot("aws", ACCOUNT))
     monkeypatch.setattr(onboarding, "provisioner_policy", lambda **_: found)
     assert not any(sentence in one for one in onboarding.cannot("aws", ACCOUNT))
+
+
+def test_where_users_may_be_created_every_other_claim_still_holds() -> None:
+    sentences = onboarding.cannot("aws", ACCOUNT, SOURCE, users=True)
+    assert len(sentences) == 11
+    assert not any(
+        one.startswith("It cannot create, change or delete IAM users, ") for one in sentences
+    )
+    assert any("IAM users outside the path /sallyport/" in one for one in sentences)
+    assert any("access keys, for anybody" in one for one in sentences)
+    assert "SallyportUserBoundary" in onboarding.unfenced(SOURCE, users=True)[-1]
+
+
+NEW_USER = arn("user/sallyport/newcomer")
+USER_BOUNDED = {"iam:PermissionsBoundary": arn("policy/SallyportUserBoundary")}
+OWN = {"iam:PolicyARN": arn("policy/SallyportOwnCredentials")}
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "keys", "may"),
+    [
+        ("iam:CreateUser", NEW_USER, USER_BOUNDED, True),
+        ("iam:CreateUser", NEW_USER, {}, False),
+        ("iam:CreateUser", NEW_USER, BOUNDED, False),
+        ("iam:CreateUser", arn("user/newcomer"), USER_BOUNDED, False),
+        ("iam:AttachUserPolicy", NEW_USER, USER_BOUNDED | OWN, True),
+        ("iam:AttachUserPolicy", NEW_USER, OWN, False),
+        (
+            "iam:AttachUserPolicy",
+            NEW_USER,
+            USER_BOUNDED | {"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"},
+            False,
+        ),
+        ("iam:PutUserPolicy", NEW_USER, USER_BOUNDED, False),
+        ("iam:UpdateLoginProfile", NEW_USER, {}, True),
+        ("iam:UpdateLoginProfile", arn("user/admin"), {}, False),
+        ("iam:DeleteUser", arn("user/admin"), {}, False),
+        ("iam:CreateAccessKey", NEW_USER, {}, False),
+        ("iam:DeleteUserPermissionsBoundary", NEW_USER, USER_BOUNDED, False),
+        ("iam:CreatePolicyVersion", arn("policy/SallyportUserBoundary"), {}, False),
+        ("iam:CreatePolicyVersion", arn("policy/SallyportOwnCredentials"), {}, False),
+    ],
+)
+def test_users_are_created_only_under_the_path_and_only_with_their_boundary(
+    action: str, resource: str, keys: dict[str, str], may: bool
+) -> None:
+    policy = DOCUMENTS["onboarding-provisioner-source-users"]
+    assert allowed(policy, action, resource, keys) is may
 
 
 def test_what_aws_cannot_forbid_is_said_too() -> None:

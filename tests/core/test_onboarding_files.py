@@ -48,7 +48,9 @@ HOSTILE = [
 ]
 
 
-def installation(partition: str = "aws", side: str = "both") -> Installation:
+def installation(
+    partition: str = "aws", side: str = "both", *, users: bool = False
+) -> Installation:
     return Installation(
         partition=partition,
         account_id=ACCOUNT,
@@ -56,6 +58,7 @@ def installation(partition: str = "aws", side: str = "both") -> Installation:
         portal_principal=portal(partition),
         external_id=EXTERNAL_ID,
         sides=SIDES[side],
+        users=users,
     )
 
 
@@ -92,6 +95,21 @@ def test_the_files_are_those_that_somebody_read_with_care(
     if os.environ.get("GOLDEN") == "write":
         path.write_text(text)
     assert text == path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("ending", "made"),
+    [("tf", onboarding_files.terraform), ("sh", onboarding_files.commands)],
+)
+def test_the_files_for_creating_users_are_those_that_somebody_read_with_care(
+    ending: str, made: Callable[[Installation], str]
+) -> None:
+    path = FOLDER / f"onboarding-source-users.{ending}"
+    text = made(installation(side="source", users=True))
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(text)
+    assert text == path.read_text()
+    assert all(one.name in text for one in installation(users=True).managed_policies)
 
 
 # --- Terraform -------------------------------------------------------------------------------
@@ -368,6 +386,7 @@ def test_the_quick_create_link_says_everything(partition: str, side: str) -> Non
         "param_PortalPrincipalArn": portal(partition),
         "param_ExternalId": EXTERNAL_ID,
         "param_Side": side,
+        "param_CreateUsers": "no",
     }
 
 
@@ -383,6 +402,7 @@ def test_nothing_breaks_out_of_a_value_of_the_link(text: str) -> None:
         ("param_PortalPrincipalArn", text),
         ("param_ExternalId", text),
         ("param_Side", "both"),
+        ("param_CreateUsers", "no"),
     ]
 
 

@@ -352,6 +352,8 @@ def test_fingerprint_is_the_same_before_and_after_the_decision() -> None:
         {"switch_group": "another"},
         {"profile_role": "Other"},
         {"portal_id": "other"},
+        {"asked_start": NOW},
+        {"until": END},
     ],
 )
 def test_fingerprint_changes_with_everything_that_an_approver_saw(changes: dict[str, Any]) -> None:
@@ -371,3 +373,34 @@ def test_the_whole_classic_plan_is_the_golden_one() -> None:
     ]
 
     assert_golden("plan-classic", {"steps": made})
+
+
+def test_an_extension_is_approved_with_its_absolute_end() -> None:
+    asked = spec(ends_at=None, until=END)
+
+    assert asked.end == "2026-11-23T12:30:00Z"
+    later = replace(asked, until=END + timedelta(minutes=1))
+    assert plan.fingerprint(asked) != plan.fingerprint(later)
+
+
+def test_a_later_end_moves_the_trust_and_the_deny_and_nothing_else() -> None:
+    standing = plan.made(plan.desired(CLASSIC, NOW), CLASSIC.user_id)
+    assert plan.plan(plan.desired(CLASSIC, NOW), standing) == ()
+
+    steps = plan.plan(
+        plan.desired(spec(ends_at=None, until=END + timedelta(hours=1)), NOW), standing
+    )
+
+    calls = [step.call for step in steps if step.call != "iam:TagRole"]
+    assert calls == ["iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy"]
+    for step in steps:
+        before, after = step.documents
+        assert "2026-11-23T12:30:00Z" in before
+        assert "2026-11-23T13:30:00Z" in after
+
+
+@pytest.mark.parametrize(("seconds", "exists"), [(-1, False), (0, True)])
+def test_nothing_should_exist_before_the_start(seconds: int, exists: bool) -> None:
+    wanted = plan.desired(spec(starts_at=NOW), NOW + timedelta(seconds=seconds))
+
+    assert (wanted.role is not None, wanted.member) == (exists, exists)

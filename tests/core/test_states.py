@@ -35,6 +35,18 @@ def test_revoked_access_should_not_exist_even_before_its_end() -> None:
     assert not states.should_exist(ends_at=END, revoked_at=NOW, now=NOW)
 
 
+@pytest.mark.parametrize(("seconds", "lives"), [(-1, False), (0, True)])
+def test_access_begins_on_the_second(seconds: float, lives: bool) -> None:
+    now = NOW + timedelta(seconds=seconds)
+
+    assert states.should_exist(starts_at=NOW, ends_at=END, revoked_at=None, now=now) is lives
+
+
+def test_nothing_leads_back_to_before_the_start() -> None:
+    assert not any(after is Phase.SCHEDULED for _, after in states.GRANT_EDGES)
+    assert (Phase.SCHEDULED, Phase.ACTIVE) not in states.GRANT_EDGES
+
+
 def test_nothing_leaves_ended_and_nothing_leads_back_to_access() -> None:
     assert not any(before is Phase.ENDED for before, _ in states.GRANT_EDGES)
     back = {(Phase.ENDING, Phase.ACTIVE), (Phase.ENDING, Phase.PENDING)}

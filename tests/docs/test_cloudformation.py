@@ -9,7 +9,7 @@ import pytest
 import yaml
 from cfnlint.api import ManualArgs, lint_file
 
-from provisioning.core import onboarding
+from provisioning.core import onboarding, user_policies
 from provisioning.core.steps import Side
 
 TEMPLATE = Path(__file__).parents[2] / "docs" / "cloudformation" / "sallyport-account.yaml"
@@ -78,13 +78,16 @@ def portal(partition: str) -> str:
     return f"arn:{partition}:iam::999999999999:role/SallyportPortal"
 
 
-def deployed(partition: str, side: str) -> dict[str, Any]:
+def deployed(partition: str, side: str, users: str = "no") -> dict[str, Any]:
     values = {
+        # `${!x}` is how CloudFormation writes a `${x}` that is IAM's own.
+        "!aws:username": "${aws:username}",
         "AWS::Partition": partition,
         "AWS::AccountId": ACCOUNT,
         "PortalPrincipalArn": portal(partition),
         "ExternalId": EXTERNAL_ID,
         "Side": side,
+        "CreateUsers": users,
     }
     return Deployment(values).resources()
 
@@ -94,10 +97,11 @@ def test_cfn_lint_finds_nothing() -> None:
     assert lint_file(TEMPLATE, config=ManualArgs(regions=regions)) == []
 
 
+@pytest.mark.parametrize("users", ["no", "yes"])
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("partition", PARTITIONS)
-def test_the_template_makes_the_provisioner_role(partition: str, side: str) -> None:
-    role = deployed(partition, side)["ProvisionerRole"]
+def test_the_template_makes_the_provisioner_role(partition: str, side: str, users: str) -> None:
+    role = deployed(partition, side, users)["ProvisionerRole"]
     assert role["RoleName"] == onboarding.PROVISIONER_ROLE_NAME
     assert role.get("Path", "/") == "/"
     assert "ManagedPolicyArns" not in role
@@ -107,7 +111,7 @@ def test_the_template_makes_the_provisioner_role(partition: str, side: str) -> N
     (policy,) = role["Policies"]
     assert policy["PolicyName"] == onboarding.PROVISIONER_POLICY_NAME
     assert policy["PolicyDocument"] == onboarding.provisioner_policy(
-        partition=partition, account_id=ACCOUNT, sides=SIDES[side]
+        partition=partition, account_id=ACCOUNT, sides=SIDES[side], users=users == "yes"
     )
 
 
@@ -120,6 +124,18 @@ def test_the_template_makes_the_boundary_policy(partition: str, side: str) -> No
     assert boundary["PolicyDocument"] == onboarding.boundary_policy(
         partition=partition, account_id=ACCOUNT
     )
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_the_template_makes_the_two_policies_of_created_users(partition: str) -> None:
+    made = deployed(partition, "source", "yes")
+    names = {"partition": partition, "account_id": ACCOUNT}
+    boundary, own = made["UserBoundaryPolicy"], made["OwnCredentialsPolicy"]
+    assert boundary["ManagedPolicyName"] == "SallyportUserBoundary"
+    assert boundary["PolicyDocument"] == user_policies.user_boundary_policy(**names)
+    assert own["ManagedPolicyName"] == "SallyportOwnCredentials"
+    assert own["PolicyDocument"] == user_policies.own_credentials_policy(**names)
+    assert {boundary.get("Path", "/"), own.get("Path", "/")} == {"/"}
 
 
 def test_a_source_account_needs_no_boundary_policy() -> None:

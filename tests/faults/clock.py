@@ -38,7 +38,10 @@ def movable_clock() -> Iterator[None]:
 def put_ahead(by: timedelta) -> None:
     """Let the database's clock be this much ahead of the machine's."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE test_clock.ahead SET by_how_much = %s", [by])
+        cursor.execute(
+            "UPDATE test_clock.ahead SET by_how_much = make_interval(secs => %s)",
+            [by.total_seconds()],
+        )
 
 
 def _run(script: str) -> None:

@@ -6,6 +6,7 @@ charlie's access through the same pair, and look-alikes of ours that are not our
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -168,6 +169,12 @@ class Rig:
         """Let a worker do one thing to its end."""
         self.begin(work, pk, **options)
         return self.end()
+
+    def has_said_more(self) -> bool:
+        """Whether the worker has come to its end by itself."""
+        assert self._zygote is not None
+        assert self._zygote.stdout is not None
+        return bool(select.select([self._zygote.stdout], [], [], 0)[0])
 
     def kill(self, pid: int) -> None:
         """Kill a worker whose call is held, and drop the call."""

@@ -14,7 +14,7 @@ from django.conf import settings
 from accounts.models import AwsAccount, Offer, User
 from provisioning import converge, services
 from provisioning.aws.errors import AwsError
-from provisioning.core import documents
+from provisioning.core import documents, retirement
 from provisioning.models import Grant
 from sandbox import world
 from tests.aws_world import Approved, Aws
@@ -27,6 +27,7 @@ PORTAL = "999999999999"
 USER_A = f"arn:aws:iam::{SOURCE}:user/userA"
 BOUNDARY = f"arn:aws:iam::{TARGET}:policy/SallyportBoundary"
 ADMIN_POLICY = "arn:aws:iam::aws:policy/AdministratorAccess"
+READ_ONLY_POLICY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 EVERYTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 SECOND = timedelta(seconds=1)
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -476,6 +477,11 @@ READS_ANYWHERE = {
     "iam:GetUser",
     "iam:ListRoles",
 }
+READS_OF_A_PERSON = {
+    "iam:ListGroupsForUser",
+    "iam:ListMFADevices",
+    "iam:SimulatePrincipalPolicy",
+}
 READS_THERE = {
     "role/SallyportProvisioner": {
         "iam:GetRolePolicy",
@@ -483,8 +489,8 @@ READS_THERE = {
         "iam:ListRolePolicies",
     },
     "policy/SallyportBoundary": {"iam:GetPolicy", "iam:GetPolicyVersion"},
-    "user/userA": {"iam:ListGroupsForUser"},
-    "user/sallyport/userX": {"iam:ListGroupsForUser"},
+    "user/userA": READS_OF_A_PERSON,
+    "user/sallyport/userX": READS_OF_A_PERSON,
 }
 
 
@@ -722,6 +728,72 @@ def test_a_session_in_the_source_changes_this_pairs_group_and_no_other(
     assert not may("iam:ListGroupsForUser", iam_arn(SOURCE, "user/userC"))
     assert not may("iam:AttachGroupPolicy", group)
     assert not may("iam:DeleteGroup", group)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_session_that_tries_a_plan_changes_nothing_and_reads_this_request_alone(
+    standing: Standing, side: str
+) -> None:
+    """Every call of IAM, on the objects of this request and on others of the same kind."""
+    account_id = SOURCE if side == "source" else TARGET
+    policies = "arn:aws:iam::aws:policy/*"
+    group = iam_arn(SOURCE, f"group/sallyport/switch-to-{TARGET}")
+    if side == "source":
+        narrowed = documents.source_preview_policy(
+            group_arn=group, user_arn=USER_A, policies_arn=policies
+        )
+        own = {group, USER_A}
+        others = {iam_arn(SOURCE, "user/userC"), iam_arn(SOURCE, "group/sallyport/other")}
+    else:
+        narrowed = documents.target_preview_policy(
+            role_arn=standing.role, boundary_arn=BOUNDARY, policies_arn=policies
+        )
+        own = {standing.role, BOUNDARY}
+        others = {f"{standing.role}2", iam_arn(TARGET, "policy/Own")}
+    who = provisioner(standing.state, account_id).arn
+
+    def opened(resources: set[str]) -> set[str]:
+        return {
+            call
+            for call in [*calls("iam"), "iam:PassRole"]
+            for resource in resources
+            if may_do(
+                standing.state,
+                who,
+                call,
+                resource,
+                at=standing.starts_at,
+                context=BOUNDED | attaching(READ_ONLY_POLICY),
+                session_policy=narrowed,
+            ).allowed
+        }
+
+    anywhere = {"iam:GetAccountSummary"} | (
+        {"iam:GetGroup", "iam:GetUser"} if side == "source" else {"iam:GetRole"}
+    )
+    assert opened(others | {"*"}) == anywhere
+    assert opened(own) <= set(calls("iam", reading=True))
+    assert opened({READ_ONLY_POLICY}) == anywhere | {"iam:GetPolicy"}
+
+
+def test_a_session_that_removes_a_group_gives_nothing_and_touches_no_other(
+    standing: Standing,
+) -> None:
+    group = iam_arn(SOURCE, f"group/sallyport/switch-to-{TARGET}")
+    other = iam_arn(SOURCE, "group/sallyport/switch-to-333333333333")
+    narrowed = retirement.session_policy(group)
+    who = provisioner(standing.state, SOURCE).arn
+
+    def may(call: str, resource: str) -> bool:
+        return may_do(
+            standing.state, who, call, resource, at=standing.starts_at, session_policy=narrowed
+        ).allowed
+
+    for call in ("iam:DeleteGroup", "iam:DeleteGroupPolicy", "iam:DetachGroupPolicy"):
+        assert may(call, group), call
+        assert not may(call, other), call
+    for call in ("iam:PutGroupPolicy", "iam:AddUserToGroup", "iam:RemoveUserFromGroup"):
+        assert not may(call, group), call
 
 
 # --- The judge and the server that stands for AWS ----------------------------------------------

@@ -9,7 +9,6 @@ a failure prints its steps, and `@reproduce_failure` as it prints it replays the
 """
 
 import os
-import select
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -290,9 +289,8 @@ class Lives(RuleBasedStateMachine):
 
 def _is_held(rig: Rig) -> bool:
     """Wait until the worker's call is held, or it has come to its end without it."""
-    assert rig._zygote is not None
     while not rig.control("held?wait=0.1"):
-        if select.select([rig._zygote.stdout], [], [], 0)[0]:
+        if rig.has_said_more():
             return False
     return True
 

@@ -61,6 +61,7 @@ MATRIX = {
     "/requests/{asked}/": [302, 200, 200, 404, 200, 200],
     "/requests/{asked}/decide/": [302, 405, 405, 405, 405, 405],
     "/requests/{asked}/cancel/": [302, 405, 405, 405, 405, 405],
+    "/requests/{asked}/look-again/": [302, 405, 405, 405, 405, 405],
     "/requests/{grant}/": [302, 200, 200, 404, 200, 200],
     "/requests/{grant}/revoke/": [302, 200, 200, 404, 200, 403],
     "/requests/{grant}/extend/": [302, 200, 404, 404, 404, 404],
@@ -96,6 +97,7 @@ POSTS = {
     "/offers/{offer}/request/": [302, 422, 404, 404, 404, 404],
     "/requests/{asked}/decide/": [302, 422, 422, 404, 422, 422],
     "/requests/{asked}/cancel/": [302, 302, 403, 404, 403, 403],
+    "/requests/{asked}/look-again/": [302, 302, 302, 404, 302, 403],
     "/requests/{grant}/revoke/": [302, 302, 422, 404, 422, 403],
     "/requests/{grant}/extend/": [302, 422, 404, 404, 404, 404],
     "/accounts/111111111111/check/": [302, 403, 403, 403, 302, 403],
@@ -133,6 +135,7 @@ def test_an_unsafe_post_without_a_token_is_refused(alice: User, asked: AccessReq
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)
 
+    assert client.post(f"/requests/{asked.code}/look-again/").status_code == 403
     assert client.post(f"/requests/{asked.code}/cancel/").status_code == 403
     asked.refresh_from_db()
     assert asked.state == "pending"

@@ -1099,6 +1099,145 @@ def test_authorization_details_tell_everything(source: Any, target: Any, user_a:
     assert policies == {READ_ONLY, BOUNDARY}
 
 
+def test_account_summary_counts_and_tells_the_quotas(aws: Server, source: Any) -> None:
+    before = source.get_account_summary()["SummaryMap"]
+    source.create_group(GroupName="Team")
+    aws.control(f"quota?account={SOURCE}&name=GroupsQuota&value=1")
+
+    after = source.get_account_summary()["SummaryMap"]
+
+    assert (before["Users"], before["Groups"], before["GroupsQuota"]) == (2, 0, 300)
+    assert (after["Groups"], after["GroupsQuota"], after["RolesQuota"]) == (1, 1, 1000)
+    with refused("LimitExceeded", "GroupsPerAccount: 1"):
+        source.create_group(GroupName="Another")
+
+
+def test_quotas_are_the_accounts_own_and_gone_after_a_reset(aws: Server, source: Any) -> None:
+    aws.control(f"quota?account={TARGET}&name=GroupsQuota&value=0")
+    source.create_group(GroupName="Team")
+
+    aws.control("reset")
+
+    assert aws.admin(TARGET).get_account_summary()["SummaryMap"]["GroupsQuota"] == 300
+
+
+def test_a_role_takes_as_many_policies_as_its_account_may(aws: Server, target: Any) -> None:
+    make_role(target, trusts(f"arn:aws:iam::{TARGET}:root"))
+    aws.control(f"quota?account={TARGET}&name=AttachedPoliciesPerRoleQuota&value=0")
+
+    with refused("LimitExceeded", "PoliciesPerRole: 0"):
+        target.attach_role_policy(RoleName=NAME, PolicyArn=READ_ONLY)
+
+
+def test_mfa_devices_are_those_of_a_user_who_exists(source: Any) -> None:
+    made = source.create_virtual_mfa_device(VirtualMFADeviceName="phone")["VirtualMFADevice"]
+    source.enable_mfa_device(
+        UserName="userA",
+        SerialNumber=made["SerialNumber"],
+        AuthenticationCode1="123456",
+        AuthenticationCode2="654321",
+    )
+
+    assert len(source.list_mfa_devices(UserName="userA")["MFADevices"]) == 1
+    assert source.list_mfa_devices(UserName="userC")["MFADevices"] == []
+    with refused("NoSuchEntity"):
+        source.list_mfa_devices(UserName="nobody")
+
+
+def simulated(client: Any, **more: Any) -> dict[str, Any]:
+    given = {
+        "PolicySourceArn": arn("userA"),
+        "ActionNames": ["sts:AssumeRole"],
+        "ResourceArns": [ROLE],
+    } | more
+    (result,) = client.simulate_principal_policy(**given)["EvaluationResults"]
+    found: dict[str, Any] = result
+    return found
+
+
+def own_policy(client: Any, *statements: dict[str, Any]) -> None:
+    client.put_user_policy(UserName="userA", PolicyName="own", PolicyDocument=policy(*statements))
+
+
+@pytest.mark.parametrize(
+    ("statements", "decision", "matched"),
+    [
+        ([allow("s3:*")], "implicitDeny", []),
+        ([allow("sts:*")], "allowed", ["user_userA_own"]),
+        ([allow("sts:*"), deny("sts:AssumeRole")], "explicitDeny", ["user_userA_own"]),
+        ([deny("sts:*", "arn:aws:iam::*:role/other/*")], "implicitDeny", []),
+    ],
+)
+def test_simulation_says_what_the_users_own_policies_say(
+    source: Any, statements: list[dict[str, Any]], decision: str, matched: list[str]
+) -> None:
+    own_policy(source, *statements)
+
+    found = simulated(source)
+
+    assert found["EvalDecision"] == decision
+    assert [one["SourcePolicyId"] for one in found["MatchedStatements"]] == matched
+    assert (found["EvalActionName"], found["EvalResourceName"]) == ("sts:AssumeRole", ROLE)
+
+
+def test_simulation_names_the_group_whose_policy_denies(source: Any) -> None:
+    source.create_group(GroupName="Team")
+    source.add_user_to_group(GroupName="Team", UserName="userA")
+    source.put_group_policy(
+        GroupName="Team", PolicyName="own", PolicyDocument=policy(deny("sts:*"))
+    )
+
+    (matched,) = simulated(source)["MatchedStatements"]
+
+    assert (matched["SourcePolicyId"], matched["SourcePolicyType"]) == ("group_Team_own", "group")
+
+
+def test_simulation_knows_of_a_sign_in_only_what_it_is_told(source: Any) -> None:
+    without_mfa = {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}
+    own_policy(source, allow("sts:*"), deny("*", Condition=without_mfa))
+    told = {
+        "ContextKeyName": "aws:MultiFactorAuthPresent",
+        "ContextKeyValues": ["true"],
+        "ContextKeyType": "boolean",
+    }
+
+    untold = simulated(source)
+
+    assert untold["EvalDecision"] == "explicitDeny"
+    assert untold["MissingContextValues"] == ["aws:multifactorauthpresent"]
+    assert simulated(source, ContextEntries=[told])["EvalDecision"] == "allowed"
+    assert simulated(source, ContextEntries=[told])["MissingContextValues"] == []
+
+
+def test_simulation_tells_of_the_users_boundary(source: Any) -> None:
+    own_policy(source, allow("sts:*"))
+    source.put_user_permissions_boundary(UserName="userA", PermissionsBoundary=READ_ONLY)
+
+    found = simulated(source)
+
+    assert found["EvalDecision"] == "implicitDeny"
+    assert found["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"] is False
+
+
+def test_simulation_needs_its_own_permission_for_that_user(aws: Server, source: Any) -> None:
+    caller = aws.user("userC", service="iam")
+    with refused("AccessDenied", f"iam:SimulatePrincipalPolicy on resource: {arn('userA')}"):
+        caller.simulate_principal_policy(
+            PolicySourceArn=arn("userA"), ActionNames=["sts:AssumeRole"]
+        )
+    source.put_user_policy(
+        UserName="userC",
+        PolicyName="own",
+        PolicyDocument=policy(allow("iam:SimulatePrincipalPolicy", arn("userA"))),
+    )
+
+    assert simulated(caller)["EvalDecision"] == "implicitDeny"
+    with refused("AccessDenied"):
+        simulated(caller, PolicySourceArn=arn("userC"))
+    with refused("NoSuchEntity"):
+        simulated(source, PolicySourceArn=arn("nobody"))
+
+
 def test_update_of_a_role_leaves_the_rest(target: Any) -> None:
     make_role(target, trusts(SOURCE), Description="first", MaxSessionDuration=7200)
     target.update_role(RoleName=NAME, Description="second")

@@ -199,7 +199,7 @@ def test_installing_again_puts_right_what_was_changed_by_hand() -> None:
 
 @pytest.mark.usefixtures("empty_aws", "var", "db")
 def test_a_seed_whose_check_fails_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world, "_put_boundary", lambda iam, account: None)
+    monkeypatch.setattr(world, "_put_policy", lambda *values: None)
     with pytest.raises(CommandError, match="The boundary policy is in place"):
         call_command("seed_sandbox")
 

@@ -134,6 +134,15 @@ locals {
         "Resource" = "arn:aws:iam::222222222222:user/*"
       },
       {
+        "Sid"    = "LookAhead"
+        "Effect" = "Allow"
+        "Action" = [
+          "iam:ListMFADevices",
+          "iam:SimulatePrincipalPolicy",
+        ]
+        "Resource" = "arn:aws:iam::222222222222:user/*"
+      },
+      {
         "Sid"    = "ManageSwitchGroups"
         "Effect" = "Allow"
         "Action" = [

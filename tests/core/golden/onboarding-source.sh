@@ -70,6 +70,15 @@ aws iam put-role-policy \
       "Resource": "arn:aws:iam::222222222222:user/*"
     },
     {
+      "Sid": "LookAhead",
+      "Effect": "Allow",
+      "Action": [
+        "iam:ListMFADevices",
+        "iam:SimulatePrincipalPolicy"
+      ],
+      "Resource": "arn:aws:iam::222222222222:user/*"
+    },
+    {
       "Sid": "ManageSwitchGroups",
       "Effect": "Allow",
       "Action": [
