@@ -105,7 +105,7 @@ def calling(call: str) -> Iterator[None]:
     """Turn what botocore raises inside into an AwsError that names the call."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError) as error:
         raise sorted_error(error, call) from error
     except KeyError as error:
         # What botocore 1.43 raises for a page of a proxy that is well-formed and no answer of AWS.
