@@ -92,7 +92,16 @@ class ManagedPoliciesField(forms.CharField):
 class InlinePolicyField(forms.CharField):
     """A policy document as JSON text; None when there is none."""
 
-    widget = forms.Textarea(attrs={"rows": 10, "class": "code-input", **NO_COMPLETION})
+    widget = forms.Textarea(
+        attrs={
+            "rows": 14,
+            "class": "code-input",
+            "wrap": "off",
+            # Django's own two, and what the lint says beside the field.
+            "aria-describedby": "id_inline_policy_helptext id_inline_policy_error permissions-lint",
+            **NO_COMPLETION,
+        }
+    )
 
     def to_python(self, value: Any) -> Any:
         """The document."""
@@ -337,6 +346,9 @@ class VersionForm(RegistryForm):
         "hours. Access ends at its end time, whatever stands here.",
     )
 
+    confirmed = forms.CharField(required=False, max_length=16)
+    """The digest of the risks that were read; the page makes it a checkbox beside them."""
+
     class Meta:
         model = ProfileVersion
         fields: ClassVar = [
@@ -357,6 +369,16 @@ class VersionForm(RegistryForm):
             "require_mfa": "AWS lets people in only if they signed in to the source account with "
             "a second factor.",
         }
+
+    def _post_clean(self) -> None:
+        """Ask for a confirmation of the risks, once nothing else is left to mend."""
+        super()._post_clean()  # type: ignore[misc]  # Django's own hook, which its stubs leave out.
+        if {"managed_policies", "inline_policy"} & self.errors.keys():
+            return
+        self.report = self.instance.report
+        if self.report.risky and self.cleaned_data.get("confirmed") != self.report.digest:
+            message = "These permissions are risky. Read what was found, then confirm it."
+            self.add_error("confirmed", ValidationError(message, code="risks_unread"))
 
 
 class ProfileForm(VersionForm):
@@ -383,7 +405,7 @@ class ProfileForm(VersionForm):
 
     def _post_clean(self) -> None:
         """Check the profile as the version is checked: by its model."""
-        super()._post_clean()  # type: ignore[misc]  # Django's own hook, which its stubs leave out.
+        super()._post_clean()
         own = {name: self.cleaned_data.get(name, "") for name in self.field_order}
         self.profile = AccessProfile(**own)
         failed = {name for name in self.field_order if name in self.errors}
@@ -413,23 +435,28 @@ class OfferChangeForm(RegistryForm):
             "eligible_groups",
             "approver_users",
             "approver_groups",
+            "approval_class",
             "is_active",
         ]
         field_classes: ClassVar = {"eligible_users": PeopleChoice, "approver_users": PeopleChoice}
         widgets: ClassVar = {
             "eligible_groups": forms.CheckboxSelectMultiple,
             "approver_groups": forms.CheckboxSelectMultiple,
+            "approval_class": forms.RadioSelect,
         }
         labels: ClassVar = {
             "eligible_users": "People who may ask",
             "eligible_groups": "Groups whose members may ask",
             "approver_users": "People who approve",
             "approver_groups": "Groups whose members approve",
+            "approval_class": "Approval class",
             "is_active": "Open for requests",
         }
         help_texts: ClassVar = {
             "approver_users": "Nobody decides on their own request, so name more than one person "
             "where approvers also ask.",
+            "approval_class": "Risky permissions can be offered under the high class only. A "
+            "higher class also holds for requests that wait; a lower one for new requests only.",
             "is_active": "Closing an offer stops new requests. Access that was granted goes on to "
             "its end.",
         }

@@ -43,7 +43,7 @@ def check(document: Any) -> None:
     """Refuse a document that AWS would not take, or that a profile must not hold."""
     if not isinstance(document, dict):
         _refuse("A policy is one JSON object: it begins with { and ends with }.", "policy_object")
-    if _depth(document) > MAX_DEPTH:
+    if depth(document) > MAX_DEPTH:
         _refuse(f"The document is nested more than {MAX_DEPTH} levels deep.", "policy_depth")
     problems = [*_strings(document), *_size(document), *_top(document), *_statements(document)]
     if problems:
@@ -116,7 +116,7 @@ def _odd_character(text: str) -> str:
 # --- From values to reasons ------------------------------------------------------------------
 
 
-def _depth(value: Any) -> int:
+def depth(value: Any) -> int:
     """How many objects and lists stand inside each other; not recursive, as depth is limited."""
     deepest, waiting = 0, [(value, 1)]
     while waiting:

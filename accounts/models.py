@@ -1,6 +1,7 @@
 """Who and where: people, AWS accounts, account pairs, access profiles, offers, IAM identities."""
 
 import secrets
+from collections import Counter
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
@@ -28,6 +29,7 @@ from accounts.aws_names import (
     validate_user_name,
 )
 from accounts.constraints import FieldConstraints
+from accounts.permissions.lint import Report, Risk, review
 
 SHORTEST_GRANT = timedelta(minutes=5)
 LONGEST_GRANT = timedelta(days=7)
@@ -374,7 +376,8 @@ class AccessProfile(FieldConstraints):
     @property
     def current(self) -> "ProfileVersion":
         """The version that new requests are made with."""
-        return self.versions.latest("number")
+        # In Python, so that a page of many can fetch all versions at once.
+        return max(self.versions.all(), key=lambda one: one.number)
 
     @property
     def subject(self) -> str:
@@ -414,6 +417,11 @@ class ProfileVersion(FieldConstraints):
     def __str__(self) -> str:
         return f"{self.profile.name} v{self.number}"
 
+    @property
+    def report(self) -> Report:
+        """What these permissions amount to; worked out anew, so it follows what is known today."""
+        return review(self.managed_policies, self.inline_policy)
+
     def clean(self) -> None:
         """Refuse permissions that AWS would not take or a profile must not hold, or none at all."""
         errors: dict[str, ValidationError] = {}
@@ -426,11 +434,41 @@ class ProfileVersion(FieldConstraints):
                 inline_policy.check(self.inline_policy)
         except ValidationError as error:
             errors["inline_policy"] = error
+        if not errors:
+            errors |= _refused_by_lint(self.report)
         if not self.managed_policies and self.inline_policy is None:
             message = "Name at least one managed policy here, or write an inline policy."
             errors["managed_policies"] = ValidationError(message, code="no_permissions")
         if errors:
             raise ValidationError(dict(errors))
+
+
+def _refused_by_lint(report: Report) -> dict[str, ValidationError]:
+    """What the lint refuses, by the field that it is about."""
+    found: dict[str, list[ValidationError]] = {}
+    for one in report.refused:
+        field = "managed_policies" if one.statement is None else "inline_policy"
+        place = f"{one.where}: " if one.where else ""
+        message = f"{place}{one.sentence} {one.advice}".strip()
+        found.setdefault(field, []).append(ValidationError(message, code=one.key))
+    return {field: ValidationError(problems) for field, problems in found.items()}
+
+
+class ApprovalClass(models.TextChoices):
+    """How many different people must approve a request."""
+
+    STANDARD = "standard", "Standard: one approver"
+    HIGH = "high", "High: two different approvers"
+
+    @property
+    def approvers(self) -> int:
+        """How many."""
+        return 2 if self is ApprovalClass.HIGH else 1
+
+    @classmethod
+    def demanded_by(cls, report: Report) -> "ApprovalClass":
+        """The lowest class under which such permissions may be offered."""
+        return cls.HIGH if report.risk is Risk.HIGH else cls.STANDARD
 
 
 class OfferQuerySet(models.QuerySet["Offer"]):
@@ -453,14 +491,19 @@ class OfferQuerySet(models.QuerySet["Offer"]):
         """Offers whose requests a person may decide on (their own excepted, see authz)."""
         return self.filter(self._named(Offer.approver_users, Offer.approver_groups, person))
 
-    def with_other_approvers(self, person: User) -> Self:
-        """Offers that somebody other than this person could decide on."""
+    def with_other_approvers(self, person: User) -> dict[int, int]:
+        """By its id, how many people other than this one could decide on each offer."""
         active = User.objects.filter(is_active=True).exclude(pk=person.pk)
-        by_name = Offer.approver_users.through.objects.filter(offer=OuterRef("pk"), user__in=active)
+        by_name = Offer.approver_users.through.objects.filter(offer__in=self, user__in=active)
         by_group = Offer.approver_groups.through.objects.filter(
-            offer=OuterRef("pk"), group__user__in=active
+            offer__in=self, group__user__in=active
         )
-        return self.filter(Q(Exists(by_name)) | Q(Exists(by_group)))
+        pairs = {
+            *by_name.values_list("offer", "user"),
+            *by_group.values_list("offer", "group__user"),
+        }
+        others = {one for one in pairs if one[1] != person.pk}
+        return Counter(offer for offer, _ in others)
 
     @staticmethod
     def _named(users: object, groups: object, person: User) -> Q:
@@ -480,6 +523,12 @@ class Offer(FieldConstraints):
     approver_users = models.ManyToManyField(User, related_name="+", blank=True)
     approver_groups = models.ManyToManyField(Group, related_name="+", blank=True)
     is_active = models.BooleanField("open for requests", default=True)
+    approval_class = models.CharField(
+        max_length=10,
+        choices=ApprovalClass,
+        default=ApprovalClass.STANDARD,
+        db_default=ApprovalClass.STANDARD,
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = OfferQuerySet.as_manager()
@@ -533,10 +582,38 @@ class Offer(FieldConstraints):
         """Everybody who could decide on a request for this offer, by name."""
         return _people(self.approver_users, self.approver_groups)
 
+    @property
+    def approvals_needed(self) -> int:
+        """How many different people must approve a request that is made now.
+
+        Also where the offer says less: what is known to be risky may have grown since it was made.
+        """
+        by_risk = ApprovalClass.demanded_by(self.profile.current.report)
+        return max(ApprovalClass(self.approval_class).approvers, by_risk.approvers)
+
     def warnings(self) -> list[str]:
         """What is allowed, but leaves the offer without use for somebody, as sentences."""
         if not self.is_active:
             return []
+        return [*self._class_warnings(), *self._people_warnings()]
+
+    def _class_warnings(self) -> list[str]:
+        said = ApprovalClass(self.approval_class).approvers
+        needed = self.approvals_needed
+        warnings = []
+        if said < needed:
+            warnings.append(
+                "The permissions are known to be risky by now, so two approvers are asked for "
+                "every new request. Change the approval class to say so."
+            )
+        if needed > 1 and self.approvers()[:2].count() == 1:
+            warnings.append(
+                "Two different people must approve, and there is only one approver: nobody can "
+                "get this access."
+            )
+        return warnings
+
+    def _people_warnings(self) -> list[str]:
         approvers, requesters = list(self.approvers()[:2]), self.requesters()
         if not approvers:
             return ["Nobody can approve: the groups that do have no members who can sign in."]

@@ -17,6 +17,7 @@ from accounts import switch_groups
 from accounts.models import (
     AccessProfile,
     AccountPair,
+    ApprovalClass,
     AwsAccount,
     IamIdentity,
     Offer,
@@ -166,11 +167,16 @@ def add_profile(
 def add_profile_version(
     *, actor: User | str, profile: AccessProfile, version: ProfileVersion
 ) -> ProfileVersion:
-    """Add the next version of a profile. Requests made before keep the version they pinned."""
-    AccessProfile.objects.select_for_update().get(pk=profile.pk)
+    """Add the next version of a profile. Requests made before keep the version they pinned.
+
+    A risky version is refused while an open offer of the standard approval class holds the profile:
+    what one approver may give must not grow unseen.
+    """
+    _lock(profile.pk)
     last = profile.versions.aggregate(last=Max("number"))["last"] or 0
     version.profile, version.number, version.created_by = profile, last + 1, _name(actor)
     version.full_clean()
+    _refuse_risk_under_standard_offers(profile, version)
     version.save(force_insert=True)
     append(
         kind="profile:version:added",
@@ -183,9 +189,36 @@ def add_profile_version(
             "inline_policy": version.inline_policy,
             "session_seconds": int(version.session_duration.total_seconds()),
             "require_mfa": version.require_mfa,
+            "risk": version.report.risk.words,
+            "risks": [one.sentence for one in version.report.risky],
         },
     )
     return version
+
+
+def standard_offers(profile: AccessProfile) -> models.QuerySet[Offer]:
+    """Open offers of a profile for which one approver is enough."""
+    return profile.offers.with_accounts().filter(
+        is_active=True, approval_class=ApprovalClass.STANDARD
+    )
+
+
+def _refuse_risk_under_standard_offers(profile: AccessProfile, version: ProfileVersion) -> None:
+    if ApprovalClass.demanded_by(version.report) is ApprovalClass.STANDARD:
+        return
+    offers = [str(one) for one in standard_offers(profile)]
+    if offers:
+        message = (
+            "These permissions are risky, and one approver is enough for: "
+            f"{'; '.join(offers)}. Give these offers the high approval class first, or close them."
+        )
+        field = "managed_policies" if version.managed_policies else "inline_policy"
+        raise ValidationError({field: ValidationError(message, code="standard_offers")})
+
+
+def _lock(profile_id: int) -> None:
+    """Of a new version and a changed offer of one profile, the later one sees the earlier."""
+    AccessProfile.objects.select_for_update().get(pk=profile_id)
 
 
 @transaction.atomic
@@ -209,6 +242,8 @@ def save_offer(
     _refuse_moving(offer)
     verb = "changed" if offer.pk else "made"
     offer.full_clean()
+    _lock(offer.profile_id)
+    _refuse_low_class(offer)
     offer.save()
     for field, named in people.items():
         getattr(offer, field).set(named)
@@ -220,6 +255,7 @@ def save_offer(
         data={
             "max_minutes": int(offer.max_duration / timedelta(minutes=1)),
             "is_active": offer.is_active,
+            "approval_class": str(offer.approval_class),
             **{field: [str(one) for one in named] for field, named in people.items()},
         },
     )
@@ -232,6 +268,18 @@ def _refuse_moving(offer: Offer) -> None:
     if stored and (stored.pair_id, stored.profile_id) != (offer.pair_id, offer.profile_id):
         message = "An offer keeps its pair and its profile. Make another one instead."
         raise ValidationError(message, code="offer_moved")
+
+
+def _refuse_low_class(offer: Offer) -> None:
+    """Risky permissions need two people. A closed offer gives nothing; opening it asks again."""
+    demanded = ApprovalClass.demanded_by(offer.profile.current.report)
+    if offer.is_active and ApprovalClass(offer.approval_class).approvers < demanded.approvers:
+        message = (
+            f"{offer.profile.current} is risky, so it can only be offered under the high class, "
+            "which asks two different approvers."
+        )
+        error = ValidationError(message, code="class_too_low")
+        raise ValidationError({"approval_class": error})
 
 
 def _refuse_nobody(people: dict[str, list[Any]]) -> None:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import services
 from accounts.authz import admin_required, may_change_registry, person_of, registry_readable
+from accounts.drafts import Draft, examples
 from accounts.forms import (
     AccountChangeForm,
     AccountForm,
@@ -37,6 +38,7 @@ from accounts.models import (
     Offer,
     User,
 )
+from accounts.permissions import catalogue, managed
 from audit.clock import database_now
 from audit.models import AuditEvent
 
@@ -202,6 +204,7 @@ def profile(request: HttpRequest, pk: int) -> HttpResponse:
         "profile.html",
         profile=shown,
         versions=list(shown.versions.order_by("-number")),
+        sources=(catalogue.source(), managed.source()),
         offers=shown.offers.with_accounts(),
         events=_history(shown.subject),
     )
@@ -220,7 +223,7 @@ def profile_new(request: HttpRequest) -> HttpResponse:
     if form.saved(save):
         messages.success(request, f"The profile {form.profile} is made. Offer it on a pair.")
         return redirect(form.profile)
-    return _form_page(request, "profile_new.html", form)
+    return _form_page(request, "profile_new.html", form, **_editor(form))
 
 
 @form_view
@@ -239,7 +242,29 @@ def version_new(request: HttpRequest, pk: int) -> HttpResponse:
     if form.saved(save):
         messages.success(request, f"{form.instance} is what new requests are made with.")
         return redirect(shown)
-    return _form_page(request, "version_new.html", form, profile=shown, current=current)
+    editor = _editor(form) | {"blocking": services.standard_offers(shown)}
+    return _form_page(request, "version_new.html", form, profile=shown, current=current, **editor)
+
+
+def _editor(form: VersionForm) -> dict[str, Any]:
+    """What the editor shows beside its fields: for what was posted, or for what it begins with."""
+    draft = Draft(
+        managed_text=str(form["managed_policies"].value() or ""),
+        inline_text=str(form["inline_policy"].value() or ""),
+        confirmed=str(form.data.get("confirmed", "")),
+    )
+    return {"draft": draft, "examples": examples()}
+
+
+@require_POST
+@admin_required
+def permissions_lint(request: HttpRequest, pk: int | None = None) -> HttpResponse:
+    """What the lint says to permissions that are being typed; nothing is kept."""
+    fields = ("managed_policies", "inline_policy", "confirmed")
+    draft = Draft(*(request.POST.get(name, "") for name in fields))
+    shown = None if pk is None else get_object_or_404(AccessProfile, pk=pk)
+    blocking = services.standard_offers(shown) if shown else ()
+    return _page(request, "lint.html", draft=draft, blocking=blocking)
 
 
 # --- Offers ----------------------------------------------------------------------------------

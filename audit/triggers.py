@@ -75,8 +75,7 @@ def enforce(*rules: Rule) -> RunPython:
 def lift(*rules: Rule) -> RunPython:
     """A migration operation that takes rules away, and puts them in force again in reverse.
 
-    Also needed around a change of a table's CHECK constraints: SQLite makes the table anew for it
-    and forgets the triggers.
+    For rules that another version is to follow; what stays as it is needs `keeping_rules`.
     """
     return RunPython(_dropping(rules), _creating(rules))
 

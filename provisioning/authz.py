@@ -14,6 +14,7 @@ from accounts.models import (
     OfferQuerySet,
     User,
 )
+from provisioning import approvals
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Grant
 
@@ -52,30 +53,42 @@ def identity_for(person: User, offer: Offer) -> IamIdentity | None:
     return IamIdentity.objects.usable().filter(person=person, account=offer.pair.source).first()
 
 
-def can_request(person: User, offer: Offer) -> Answer:
-    """May this person ask for this offer?"""
+def can_request(person: User, offer: Offer, *, needed: int | None = None) -> Answer:
+    """May this person ask for this offer? `needed` is how many approvals a request that exists
+    already needs; without it, how many a new one would."""
     eligible = Offer.objects.open_to(person).filter(pk=offer.pk).exists()
-    others = offer.approvers().exclude(pk=person.pk).exists()
-    return _request_answer(person, offer, eligible, others, identity_for(person, offer))
+    others = offer.approvers().exclude(pk=person.pk).count()
+    needed = needed or offer.approvals_needed
+    return _request_answer(person, offer, eligible, others, needed, identity_for(person, offer))
 
 
 def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
     """The same for offers open to this person, with the same number of queries for any number."""
     identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
-    decided = set(offers.with_other_approvers(person).values_list("pk", flat=True))
+    others = offers.with_other_approvers(person)
     return [
         (
             offer,
             _request_answer(
-                person, offer, True, offer.pk in decided, identities.get(offer.pair.source_id)
+                person,
+                offer,
+                True,
+                others[offer.pk],
+                offer.approvals_needed,
+                identities.get(offer.pair.source_id),
             ),
         )
-        for offer in offers
+        for offer in offers.prefetch_related("profile__versions")
     ]
 
 
 def _request_answer(
-    person: User, offer: Offer, eligible: bool, others: bool, identity: IamIdentity | None
+    person: User,
+    offer: Offer,
+    eligible: bool,
+    others: int,
+    needed: int,
+    identity: IamIdentity | None,
 ) -> Answer:
     source = offer.pair.source.name
     if identity is None:
@@ -87,7 +100,7 @@ def _request_answer(
     return _answer(
         *_basics(person),
         None if eligible else "This offer is not open to you. Ask an admin to name you on it.",
-        None if others else "Nobody else can approve this offer. Ask an admin to add an approver.",
+        _too_few(others, needed),
         problem,
     )
 
@@ -141,6 +154,17 @@ def may_still_extend(person: User, grant: Grant) -> Answer:
     )
 
 
+def _too_few(others: int, needed: int) -> str | None:
+    if not others:
+        return "Nobody else can approve this offer. Ask an admin to add an approver."
+    if others < needed:
+        return (
+            "This offer needs two approvers, and only one person other than you can approve. "
+            "Ask an admin to add an approver."
+        )
+    return None
+
+
 def can_decide(person: User, request: AccessRequest, now: datetime) -> Answer:
     """May this person approve or reject this request? Admins and superusers are no exception."""
     names_them = Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
@@ -149,6 +173,9 @@ def can_decide(person: User, request: AccessRequest, now: datetime) -> Answer:
         "Nobody decides on their own request." if person.pk == request.requester_id else None,
         None if names_them else "You are not an approver of this offer.",
         _stage_objection(request, now),
+        "You have decided on this plan already. Somebody else must approve it too."
+        if names_them and approvals.has_decided(person, request)
+        else None,
     )
 
 

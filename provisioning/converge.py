@@ -12,7 +12,7 @@ import structlog
 
 from accounts.models import AwsAccount, Offer
 from audit.clock import database_now
-from provisioning import lifecycle, pacing
+from provisioning import approvals, lifecycle, pacing
 from provisioning.aws.errors import AwsError, Kind
 from provisioning.core import plan, states
 from provisioning.core.plan import ForeignObject
@@ -117,11 +117,10 @@ def _refuse_changed(grant: Grant) -> None:
             "The account, the pair or the IAM user was changed after the decision, so the plan is "
             "no longer the one that was approved. Nothing was made; please ask again."
         )
-    decision = grant.rests_on.decision
-    if not decision.approver.is_active or not grant.request.requester.is_active:
+    if not grant.request.requester.is_active:
         raise RightsLost("The requester or the approver has been switched off since the decision.")
-    if not grant.request.offer.approvers().filter(pk=decision.approver_id).exists():
-        raise RightsLost("The approver no longer is an approver of this offer.")
+    if lost := approvals.lost_since(grant):
+        raise RightsLost(lost)
     if not Offer.objects.naming(grant.request.requester).filter(pk=grant.request.offer_id).exists():
         raise RightsLost("The offer no longer names the requester as one who may ask.")
 

@@ -13,7 +13,9 @@ from django.db.models import F, Q
 
 from accounts.models import AccountPair, AwsAccount
 from audit.models import append
+from provisioning import approvals
 from provisioning.core.states import Phase, RequestState
+from provisioning.core.steps import PlanStep
 from provisioning.models import AccessRequest, Decision, Grant, look_due
 
 WORKER = "system:worker"
@@ -50,6 +52,7 @@ def open_request(request: AccessRequest, *, actor: str) -> AccessRequest:
             "offer": offer.pk,
             "profile_version": request.profile_version_id,
             "minutes": int(request.duration.total_seconds() // 60),
+            "approvals_needed": request.approvals_needed,
             "iam_user": request.identity.user_name,
             "starts_at": request.starts_at.isoformat() if request.starts_at else None,
             "extends_until": request.extends_until.isoformat() if request.extends_until else None,
@@ -82,24 +85,65 @@ def move_request(
 
 @transaction.atomic
 def decide(decision: Decision) -> Grant | None:
-    """Store a decision, move its request, and start or extend the grant if it was approved.
+    """Store a decision. The first rejection, or the last approval that was missing, moves the
+    request; enough approvals of one plan start or extend the grant.
 
     Raises StaleState when the request, or the grant that it extends, has moved meanwhile.
     """
-    request = decision.request
-    person = decision.approver
+    request, person = decision.request, decision.approver
+    hold_request(request)
+    _store_once(decision)
     state = RequestState(decision.verdict)
+    if state is RequestState.APPROVED and not approvals.are_enough(request, decision.fingerprint):
+        _note_approval(decision)
+        return None
     move_request(
         request,
         state,
         actor=person.username,
-        sentence=f"{person.label} {state} the request.",
+        sentence=f"{person.label} {state} the request{_which(decision)}.",
         reason=decision.reason,
     )
-    decision.save(force_insert=True)
     if state is not RequestState.APPROVED:
         return None
     return _extend_grant(decision) if request.extends else _start_grant(decision)
+
+
+def hold_request(request: AccessRequest) -> None:
+    """Lock a request that waits, until the transaction ends. Raises StaleState.
+
+    Of two approvers in the same moment the second then sees the approval of the first.
+    """
+    held = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
+    if held.update(state=RequestState.PENDING) != 1:
+        raise StaleState("This request has been decided or withdrawn meanwhile.")
+
+
+def _store_once(decision: Decision) -> None:
+    said = Decision.objects.filter(
+        request=decision.request, approver=decision.approver, fingerprint=decision.fingerprint
+    )
+    if said.exists():
+        raise StaleState("You have decided on this plan already.")
+    decision.save(force_insert=True)
+
+
+def _which(decision: Decision) -> str:
+    """` (1 of 2 approvals)`, where more than one is needed."""
+    tally = approvals.tally(decision.request, decision.fingerprint)
+    plural = decision.verdict == Decision.Verdict.APPROVED and tally.needed > 1
+    return f" ({tally.words})" if plural else ""
+
+
+def _note_approval(decision: Decision) -> None:
+    append(
+        kind="request:approval",
+        actor=decision.approver.username,
+        subject=decision.request.subject,
+        sentence=f"{decision.approver.label} approved the request{_which(decision)}.",
+        reason=decision.reason,
+        data={"fingerprint": decision.fingerprint},
+    )
 
 
 def _start_grant(decision: Decision) -> Grant:
@@ -195,7 +239,9 @@ def take_back_extension(grant: Grant, *, reason: str, now: datetime) -> None:
         .order_by("id")
         .last()
     )
-    rests_on = former or grant.request
+    decided = (former or grant.request).decision
+    if decided is None:  # A trigger has refused such a grant; it is here for the type.
+        raise StaleState("Nothing was decided that the access could go back to.")
     refused = grant.ends_at
     with transaction.atomic():
         _record(
@@ -203,7 +249,7 @@ def take_back_extension(grant: Grant, *, reason: str, now: datetime) -> None:
             ends_at=grant.extending_from,
             extending_from=None,
             authority=former,
-            fingerprint=rests_on.decision.fingerprint,
+            fingerprint=decided.fingerprint,
             reopened_at=None,
             next_check_at=now,
             attempts=0,
@@ -364,6 +410,17 @@ def note_lock_out(grant: Grant, now: datetime) -> None:
                 subject=grant.subject,
                 sentence="AWS refuses the role everything from now on, open sessions included.",
             )
+
+
+def note_cut_back(grant: Grant, step: PlanStep) -> None:
+    """Tell that a worker took from live access what nobody had approved."""
+    append(
+        kind="grant:cut_back",
+        actor=WORKER,
+        subject=grant.subject,
+        sentence=f"AWS let through more than was approved. {step.sentence}",
+        data={"call": step.call, "documents": list(step.documents)},
+    )
 
 
 def note_phase(grant: Grant, phase: Phase, now: datetime, *, remark: str = "") -> None:

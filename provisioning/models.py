@@ -96,6 +96,8 @@ class AccessRequest(models.Model):
     extends_until = models.DateTimeField(null=True, blank=True)
     """The end that an extension asks for, known when asking: the end then, plus the duration."""
     reason = models.CharField(max_length=500)
+    approvals_needed = models.PositiveSmallIntegerField(default=1, db_default=1)
+    """How many different people must approve, as the offer said when asked (`approvals.needed`)."""
     state = models.CharField(
         max_length=10, choices=[(s.value, s.value) for s in RequestState], default="pending"
     )
@@ -166,11 +168,19 @@ class AccessRequest(models.Model):
         one timeline."""
         return f"grant:{self.extends.code if self.extends else self.code}"
 
+    @property
+    def decision(self) -> "Decision | None":
+        """The deciding verdict: the rejection, or the approval after which nothing was missing."""
+        if self.state not in {RequestState.APPROVED, RequestState.REJECTED}:
+            return None
+        return max(self.decisions.all(), key=lambda one: one.pk, default=None)
+
 
 class Decision(models.Model):
     """An approver's verdict, with the fingerprint of the plan they saw.
 
-    A trigger refuses a decision by the requester, whoever writes it and by whatever road.
+    A trigger refuses a decision by the requester, whoever writes it and by whatever road. One
+    person counts once for a plan; of a plan that changed they are asked again.
     """
 
     class Verdict(models.TextChoices):
@@ -179,7 +189,7 @@ class Decision(models.Model):
         APPROVED = "approved", "Approved"
         REJECTED = "rejected", "Rejected"
 
-    request = models.OneToOneField(AccessRequest, on_delete=models.PROTECT, related_name="decision")
+    request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="decisions")
     approver = models.ForeignKey(User, on_delete=models.PROTECT, related_name="decisions")
     verdict = models.CharField(max_length=10, choices=Verdict)
     reason = models.CharField(max_length=500, blank=True)
@@ -190,7 +200,10 @@ class Decision(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(verdict__in=["approved", "rejected"]), name="decision_verdict_is_known"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["request", "approver", "fingerprint"], name="decision_once_per_plan"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import SHORTEST_GRANT, AwsAccount, ConnectionCheck, Offer, User
 from audit.clock import database_now
 from audit.models import append
-from provisioning import authz, lifecycle, preview, specs, tasks
+from provisioning import approvals, authz, lifecycle, preview, specs, tasks
 from provisioning.core import plan
 from provisioning.core.states import RequestState
 from provisioning.models import (
@@ -106,6 +106,7 @@ def request_access(
         starts_at=starts_at,
         reason=reason,
         lapses_at=max(now + PENDING_LIFETIME, starts_at or now),
+        approvals_needed=offer.approvals_needed,
     )
     return _open(request, ONE_PENDING, ALREADY_ASKED)
 
@@ -157,6 +158,7 @@ def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: st
         extends=grant,
         extends_until=grant.ends_at + duration,
         reason=reason,
+        approvals_needed=grant.request.offer.approvals_needed,
         lapses_at=grant.ends_at,
     )
     return _open(request, ONE_EXTENSION, EXTENSION_ASKED)
@@ -221,7 +223,8 @@ def _still_may_ask(request: AccessRequest) -> authz.Answer:
     if request.extends is not None:
         answer = authz.may_still_extend(request.requester, request.extends)
     else:
-        answer = authz.can_request(request.requester, request.offer)
+        needed = approvals.needed(request)
+        answer = authz.can_request(request.requester, request.offer, needed=needed)
     name = request.requester.label
     return authz.Answer(tuple(f"{name} is told: {reason}" for reason in answer.reasons))
 

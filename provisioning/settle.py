@@ -18,7 +18,13 @@ from provisioning.aws import iam
 from provisioning.aws.errors import AwsError, Kind
 from provisioning.core import plan, states
 from provisioning.core.plan import Found, GrantSpec, Wanted
-from provisioning.core.steps import DeleteRole, PlanStep, RemoveUserFromGroup, Side
+from provisioning.core.steps import (
+    AddUserToGroup,
+    DeleteRole,
+    PlanStep,
+    RemoveUserFromGroup,
+    Side,
+)
 from provisioning.entry import Doors
 from provisioning.failures import not_converging
 from provisioning.models import Grant
@@ -31,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 PASSES: Final = 5
 """How often one run observes: assume, be contradicted, create, lose an answer, verify."""
+MEMBERSHIP: Final = (AddUserToGroup, RemoveUserFromGroup)
 NOT_FOUND_PROVES_NOTHING: Final = timedelta(minutes=5)
 """After making something, IAM may deny for a while that it exists [AWS-FACTS 7.6]."""
 
@@ -192,7 +199,8 @@ class _Run:
         if beside is not None:
             beside.result()
             self._note(alone[0], done)
-        whole = all(step.side is Side.TARGET for step in rest)
+        # A group is not kept after a step, so it has to be read again.
+        whole = len(alone) <= 1 and all(isinstance(step, MEMBERSHIP) for step in alone)
         return plan.after(found, done) if whole else None
 
     def _begin(self, clients: iam.Clients, step: PlanStep) -> Future[None] | None:
@@ -215,6 +223,8 @@ class _Run:
         self.done.append(step)
         if plan.locks_out(step):
             lifecycle.note_lock_out(self.grant, self.now())
+        elif self.grant.should_exist(self.now()) and not self.grant.may_be_given:
+            lifecycle.note_cut_back(self.grant, step)
 
     # --- Recording ---------------------------------------------------------------------------
 

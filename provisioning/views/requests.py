@@ -13,7 +13,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
+from provisioning import approvals as approval_rules
 from provisioning import authz, pages, services
+from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
 from provisioning.forms import (
     DecisionForm,
@@ -25,6 +27,7 @@ from provisioning.forms import (
 )
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccessRequest, Decision, Grant
+from provisioning.specs import spec_for_request
 from provisioning.views.common import (
     PAGE,
     STOP_POLLING,
@@ -157,11 +160,17 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "progress": pages.progress(asked, grant, now),
         "doors": pages.doors(person_of(request), asked, grant, now),
         "access": pages.access(grant, now) if grant and own else None,
-        "decision": getattr(asked, "decision", None),
-        "extensions": grant.extensions.select_related("decision") if grant else (),
+        "decision": asked.decision,
+        "tally": approval_rules.tally(asked, _counting(asked, grant)),
+        "extensions": grant.extensions.prefetch_related("decisions__approver") if grant else (),
         "extended": asked.extends,
         "events": AuditEvent.objects.about(asked.subject),
     }
+
+
+def _counting(asked: AccessRequest, grant: Grant | None) -> str:
+    """The plan whose approvals count: what was granted, or what it would be now."""
+    return grant.fingerprint if grant else fingerprint(spec_for_request(asked))
 
 
 def _request_page(
@@ -199,7 +208,9 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
         return _refused(request, code, refused)
     except (StaleState, services.PlanMoved) as moved:
         return _conflict(request, code, str(moved))
-    messages.success(request, f"You {verdict} the request of {asked.requester.label}.")
+    asked.refresh_from_db(fields=["state"])
+    waits = " One more approver decides." if asked.state == RequestState.PENDING else ""
+    messages.success(request, f"You {verdict} the request of {asked.requester.label}.{waits}")
     return redirect(asked)
 
 
@@ -211,6 +222,7 @@ def _refused(
     messages.error(request, " ".join(refused.reasons))
     grant = pages.grant_of(asked)
     over = grant.is_over if grant and ends_access else asked.state != RequestState.PENDING
+    over = over or approval_rules.has_decided(person_of(request), asked)
     return _request_page(request, asked, status=409 if over else 403)
 
 
@@ -284,12 +296,25 @@ def approvals(request: HttpRequest) -> HttpResponse:
     """What waits for this person's decision, and what was decided lately."""
     person = person_of(request)
     to_decide = AccessRequest.objects.to_decide(person).with_parties()
+    waiting = to_decide.waiting().order_by("id").prefetch_related("decisions")[:PAGE]
     context = {
-        "waiting": to_decide.waiting().order_by("id")[:PAGE],
-        "decided": to_decide.exclude(state="pending").select_related("decision__approver")[:20],
+        "waiting": [_with_tally(asked, person) for asked in waiting],
+        "decided": to_decide.exclude(state="pending").prefetch_related("decisions__approver")[:20],
         "is_approver": Offer.objects.decided_by(person).exists(),
     }
     template = "provisioning/approvals.html"
     if request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
         template += "#live"
     return render(request, template, context)
+
+
+def _with_tally(asked: AccessRequest, person: User) -> AccessRequest:
+    """The request with what its card says of approvals: `needed`, `tally`, `mine`."""
+    asked.needed = approval_rules.needed_as_loaded(asked)  # type: ignore[attr-defined]  # For the template.
+    tally = None
+    if asked.decisions.all():  # Fetched with the list; few have one while they wait.
+        tally = approval_rules.tally(asked, _counting(asked, None))
+    asked.tally = tally  # type: ignore[attr-defined]  # The same.
+    mine = tally is not None and any(one.approver_id == person.pk for one in tally.counted)
+    asked.mine = mine  # type: ignore[attr-defined]  # The same.
+    return asked

@@ -264,6 +264,7 @@ def _race_for_an_offer() -> Race:
         "pair": pair.pk,
         "profile": profile.pk,
         "max_duration": 60,
+        "approval_class": "standard",
         "eligible_users": [person.pk],
         "approver_users": [person.pk],
     }

@@ -35,6 +35,7 @@ def typed(pair: AccountPair, profile: AccessProfile, alice: User, bob: User) -> 
         "pair": pair.pk,
         "profile": profile.pk,
         "max_duration": "90",
+        "approval_class": "standard",
         "eligible_users": [alice.pk],
         "approver_users": [bob.pk],
         "is_active": "on",
@@ -162,7 +163,7 @@ def test_the_form_of_a_change_shows_what_is_stored(
 ) -> None:
     text = page(admin, _edit(offer))
     assert 'value="240"' in text
-    assert text.count(" checked>") == 3
+    assert text.count(" checked>") == 4
     assert "Alice Ashby (alice)" in text
 
 

@@ -26,6 +26,8 @@ PAGES: dict[str, dict[str, int]] = {
     "profile": READ,
     "profile-new": CHANGE,
     "version-new": CHANGE,
+    "lint": POST_ONLY,
+    "version-lint": POST_ONLY,
     "offers": READ,
     "offer": READ,
     "offer-new": CHANGE,
@@ -58,6 +60,7 @@ def urls(offer: Offer) -> dict[str, str]:
         "account-edit": account_id,
         "profile": offer.profile.pk,
         "version-new": offer.profile.pk,
+        "version-lint": offer.profile.pk,
         "offer": offer.pk,
         "offer-edit": offer.pk,
         "identity-look-again": offer.pair.source.identities.get().pk,
@@ -93,8 +96,8 @@ def test_an_empty_form_is_refused_to_admins_at_the_fields_and_to_others_at_the_d
 
 
 @pytest.mark.parametrize("who", ["alice", "bob", "charlie", "erin"])
-@pytest.mark.parametrize("name", ["identity-look-again", "identity-relink"])
-def test_only_admins_press_the_buttons_of_identities(
+@pytest.mark.parametrize("name", ["identity-look-again", "identity-relink", "lint", "version-lint"])
+def test_only_admins_post_what_has_no_page(
     who: str, name: str, urls: dict[str, str], client_for: ClientFor, request: pytest.FixtureRequest
 ) -> None:
     client = client_for(request.getfixturevalue(who))

@@ -164,6 +164,8 @@ def test_a_decision_after_the_asked_start_gives_the_full_duration_from_then(
     grant = approve(asked, bob)
 
     assert grant.phase == "pending"
+    asked.refresh_from_db()
+    assert asked.decision is not None
     assert grant.starts_at == asked.decision.decided_at
     assert 29 * MINUTE < grant.ends_at - grant.starts_at <= 30 * MINUTE
 

@@ -274,6 +274,7 @@ def test_extra_fields_change_nothing(
     client_for(bob).post(f"/requests/{asked.code}/decide/", decision(asked) | {field: str(dana.pk)})
 
     made = Grant.objects.get()
+    assert made.request.decision is not None
     assert made.request.decision.approver == bob
     assert made.request.requester.username == "alice"
     assert made.code == asked.code
