@@ -2,7 +2,7 @@
 # what it needs first, which costs a few hundredths of a second when it is there already.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test lint format lock bench-quick bench-full clean
+.PHONY: help demo demo-reset test test-long lint format lock bench-quick bench-full clean
 
 PYTHON_IN_VENV := .venv/bin/python
 
@@ -26,6 +26,10 @@ test: ## Everything that CI runs: lint, then all tests on PostgreSQL, with cover
 	@scripts/bootstrap.sh dev
 	@scripts/lint.sh
 	@scripts/test.sh $(ARGS)
+
+test-long: ## Every call spoiled in every way, and random lives for as long as half an hour
+	@scripts/bootstrap.sh dev
+	@SALLYPORT_LONG=1 $(PYTHON_IN_VENV) -m pytest tests/faults tests/machine -n 2 $(ARGS)
 
 lint: ## Formatting, lint, types, import layers, templates, deploy checks, migrations
 	@scripts/bootstrap.sh dev

@@ -13,9 +13,15 @@ Who calls is told by the access key alone; signatures are not checked. Three kin
 Beside AWS's own calls there are, for the process that started the server:
 
 - GET /moto-api/ answers once the server is ready;
-- POST /sandbox-api/reset empties it, POST /sandbox-api/clock?offset=SECONDS puts its clock ahead,
-  POST /sandbox-api/quota?account=ID&name=RolesQuota&value=N gives an account another quota until
-  the next start. All want the header `X-Sandbox-Control: yes`, which no web page can send here.
+- POST /sandbox-api/reset empties it, /sandbox-api/clock?offset=SECONDS puts its clock ahead;
+- POST /sandbox-api/quota?account=ID&name=RolesQuota&value=N gives an account another quota until
+  the next start;
+- POST /sandbox-api/dump answers with everything that it holds, /sandbox-api/load takes that back;
+- POST /sandbox-api/faults with a list of faults (sandbox/faults.py) lets calls go wrong, none
+  again after /sandbox-api/faults-clear; /sandbox-api/calls lists the calls that came in since,
+  /sandbox-api/held?wait=SECONDS those that are held, and /sandbox-api/release?do=go lets these
+  go on (do=drop: breaks their connections).
+  All of these want the header `X-Sandbox-Control: yes`, which no web page can send here.
 
 It listens on 127.0.0.1 only. It shows the product; it is no evidence of security.
 """
@@ -27,6 +33,7 @@ import json
 import logging
 import re
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -37,7 +44,7 @@ from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from moto.core.utils import camelcase_to_underscores, get_service_model
 from moto.moto_server.werkzeug_app import create_backend_app
@@ -54,6 +61,8 @@ from sandbox.aws_errors import (
     validation,
 )
 from sandbox.evaluation import Request, decide
+from sandbox.faults import Call as Arrival
+from sandbox.faults import ConnectionCut, Faults, account_of
 from sandbox.iam_answers import Response as IamAnswers
 from sandbox.iam_requests import WITH_OWN_USER, iam_checks
 from sandbox.iam_rules import TRUST_PARAMETER, Call, bind_trust, check_rules
@@ -62,6 +71,8 @@ from sandbox.iam_store import backend_of
 from sandbox.sts import Caller, Sessions, assume_role, assume_role_result, caller_identity, identify
 
 LARGEST_BODY = 1_000_000
+OPERATORS = ("sandbox-admin-", "sandbox-user-")
+"""Access keys that are known without being made: those who hold them do not meet faults."""
 SAVE_DELAY = 0.2
 READING = ("Get", "List", "Generate", "Simulate")
 CREDENTIAL = re.compile(r"Credential=([^/\s]+)/\d{8}/([\w-]+)/([\w-]+)/aws4_request")
@@ -96,6 +107,7 @@ class SandboxAws:
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self.sessions = Sessions()
         self.lock = threading.RLock()
+        self.faults = Faults()
         self._changed = changed
         self._offset = timedelta()
         self._moto = create_backend_app("iam")
@@ -123,20 +135,54 @@ class SandboxAws:
     # For the process that started the server
 
     def _control(self, environ: Environ, what: str) -> Answer:
+        controls: dict[str, Callable[[Params, Environ], Any]] = {
+            "reset": self._reset,
+            "clock": self._set_clock,
+            "quota": self._set_quota,
+            "dump": self._dump,
+            "load": self._load,
+            "faults": lambda _, environ: self.faults.arm(_posted(environ)),
+            "faults-clear": lambda *_: self.faults.clear(),
+            "calls": lambda *_: self.faults.calls(),
+            "held": lambda query, _: self.faults.held(float(query.get("wait", "0"))),
+            "release": lambda query, _: self.faults.release(drop=query.get("do") != "go"),
+        }
         allowed = environ["REQUEST_METHOD"] == "POST" and environ.get("HTTP_X_SANDBOX_CONTROL")
-        if not allowed or what not in ("reset", "clock", "quota"):
-            return _json({"error": "POST reset, clock or quota, with X-Sandbox-Control: yes"}, 403)
-        query = parse_qs(environ.get("QUERY_STRING", ""))
+        if not allowed or what not in controls:
+            names = ", ".join(controls)
+            return _json({"error": f"POST one of {names}, with X-Sandbox-Control: yes"}, 403)
+        try:
+            answer = controls[what](dict(parse_qsl(environ.get("QUERY_STRING", ""))), environ)
+        except (ValueError, KeyError, TypeError) as error:
+            return _json({"error": str(error)}, 400)
+        return _json({"now": self._now().isoformat()} if answer is None else answer)
+
+    def _reset(self, query: Params, environ: Environ) -> None:
         with self.lock:
-            if what == "quota":
-                _set_quota(query)
-            elif what == "clock":
-                self._offset = timedelta(seconds=float(query.get("offset", ["0"])[0]))
-            else:
-                iam_state.clear(self.sessions)
-                self._offset = timedelta()
+            iam_state.clear(self.sessions)
+            self._offset = timedelta()
             self._changed()
-            return _json({"now": self._now().isoformat()})
+        self.faults.clear()
+
+    def _set_clock(self, query: Params, environ: Environ) -> None:
+        with self.lock:
+            self._offset = timedelta(seconds=float(query.get("offset", "0")))
+
+    def _set_quota(self, query: Params, environ: Environ) -> None:
+        with self.lock:
+            _set_quota(query)
+            self._changed()
+
+    def _dump(self, query: Params, environ: Environ) -> Any:
+        with self.lock:
+            return iam_state.dump(self.sessions)
+
+    def _load(self, query: Params, environ: Environ) -> None:
+        data = _posted(environ)
+        with self.lock:
+            iam_state.clear(self.sessions)
+            iam_state.load(data, self.sessions)
+            self._changed()
 
     def _now(self) -> datetime:
         return datetime.now(UTC) + self._offset
@@ -148,17 +194,41 @@ class SandboxAws:
         try:
             access_key, region, service = _signature(environ)
             params = _params(environ)
-            with self.lock:
-                now = self._now()
-                token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN")
-                caller = identify(self.sessions, access_key, token, region, now)
-                return self._call(service, caller, params, environ, now)
+            token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN")
+
+            def answer() -> Answer:
+                with self.lock:
+                    now = self._now()
+                    caller = identify(self.sessions, access_key, token, region, now)
+                    return self._call(service, caller, params, environ, now)
+
+            if access_key.startswith(OPERATORS):
+                return answer()
+            return self._spoiled(self._arrival(service, access_key, params), answer)
         except AwsError as error:
             return _refusal(service, error, environ)
+        except ConnectionCut:
+            # By itself the server would keep the connection open for a next request.
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise
         except Exception:
             traceback.print_exc()
             failure = AwsError("ServiceFailure", "The sandbox failed; see its log.", 500)
             return _refusal(service, failure, environ)
+
+    def _arrival(self, service: str, access_key: str, params: Params) -> Arrival:
+        session = self.sessions.get(access_key)
+        action = params.get("Action", "")
+        account = account_of(action, params, session.account if session else "")
+        return Arrival(service, action, account)
+
+    def _spoiled(self, call: Arrival, answer: Callable[[], Answer]) -> Answer:
+        """Answer a call, unless a test has ordered that something goes wrong with it."""
+        self.faults.meet(call)
+        self.faults.before(call)
+        given = answer()
+        instead = self.faults.after(call)
+        return given if instead is None else Answer(200, instead, "text/html")
 
     def _call(
         self, service: str, caller: Caller, params: Params, environ: Environ, now: datetime
@@ -213,10 +283,10 @@ class SandboxAws:
         return Answer(int(status.split()[0]), b"".join(parts))
 
 
-def _set_quota(query: Mapping[str, list[str]]) -> None:
+def _set_quota(query: Params) -> None:
     """Give one account another quota, by its name in GetAccountSummary."""
-    account = backend_of(query["account"][0], query.get("partition", ["aws"])[0])
-    account.quotas[query["name"][0]] = int(query["value"][0])
+    account = backend_of(query["account"], query.get("partition", "aws"))
+    account.quotas[query["name"]] = int(query["value"])
 
 
 def _signature(environ: Environ) -> tuple[str, str, str]:
@@ -239,6 +309,11 @@ def _params(environ: Environ) -> Params:
     body = environ["wsgi.input"].read(length).decode("utf-8", errors="replace")
     query = environ.get("QUERY_STRING", "")
     return dict(parse_qsl(body or query, keep_blank_values=True))
+
+
+def _posted(environ: Environ) -> Any:
+    """What was sent to a control, as JSON. There is no limit: only this machine's tests send it."""
+    return json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
 
 
 def _refusal(service: str, error: AwsError, environ: Environ) -> Answer:

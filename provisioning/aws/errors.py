@@ -107,3 +107,7 @@ def calling(call: str) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError, ResponseParserError) as error:
         raise sorted_error(error, call) from error
+    except KeyError as error:
+        # What botocore 1.43 raises for a page of a proxy that is well-formed and no answer of AWS.
+        words = "The answer could not be read; something between us and AWS may have written it."
+        raise AwsError(Kind.TRANSIENT, call=call, code="UnreadableAnswer", message=words) from error

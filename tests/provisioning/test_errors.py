@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 from botocore.parsers import ResponseParserError
 
-from provisioning.aws.errors import Kind, calling, sorted_error
+from provisioning.aws.errors import AwsError, Kind, calling, sorted_error
 
 INVALID = 'Invalid principal in policy: "AWS":"arn:aws:iam::111111111111:user/userA"'
 
@@ -70,3 +70,11 @@ def test_a_sorted_error_keeps_awss_words_and_request_id() -> None:
         "You may not.",
         "req-1",
     )
+
+
+def test_an_answer_that_is_none_of_awss_says_nothing_about_what_aws_did() -> None:
+    with pytest.raises(AwsError) as caught, calling("iam:CreateRole"):
+        # As botocore does for a page that a proxy wrote.
+        raise KeyError("CreateRoleResult")
+
+    assert (caught.value.kind, caught.value.code) == (Kind.TRANSIENT, "UnreadableAnswer")

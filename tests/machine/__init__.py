@@ -1,0 +1,1 @@
+"""Random lives of accesses, compared with a small model of who may enter what."""
