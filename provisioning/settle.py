@@ -238,8 +238,10 @@ class _Run:
 
     def _may_be_unseen(self, now: datetime) -> bool:
         """Whether what was made so recently may exist although a read does not find it."""
-        if any(isinstance(step, DeleteRole) for step in self.done):
+        deleted = any(isinstance(step, DeleteRole) for step in self.done)
+        if deleted and self.grant.settled_at is not None:
             return False
+        # Never settled: a worker that was stopped in the midst may still have a call on its way.
         intent = self.grant.intent_at
         return intent is not None and now - intent < NOT_FOUND_PROVES_NOTHING
 
