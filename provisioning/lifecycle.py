@@ -6,7 +6,7 @@ transaction, so that there is no change without it and no event without the chan
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -333,12 +333,17 @@ def _lapse_extensions(grant: Grant) -> None:
 def reopen(grant: Grant, *, actor: str, sentence: str, reason: str, now: datetime) -> None:
     """Allow a worker to give again what a live grant lacks in AWS: a person asked for it.
 
-    Raises StaleState when the access is over.
+    A worker that looks at the grant this moment does not know of it, so its lease is broken: it
+    may record nothing more. Raises StaleState when the access is over.
     """
     with transaction.atomic():
         live = Grant.objects.filter(pk=grant.pk, revoked_at__isnull=True, ends_at__gt=now)
         changed = live.exclude(phase=Phase.ENDED).update(
-            reopened_at=now, next_check_at=now, attempts=0
+            reopened_at=now,
+            next_check_at=now,
+            generation=F("generation") + 1,
+            leased_until=None,
+            attempts=0,
         )
         if changed != 1:
             raise StaleState("This access has been revoked or has ended meanwhile.")
@@ -422,8 +427,16 @@ def note_cut_back(grant: Grant, step: PlanStep) -> None:
     )
 
 
-def note_phase(grant: Grant, phase: Phase, now: datetime, *, remark: str = "") -> None:
-    """Record what AWS was seen to be, and when to look next. `remark` is shown beside the phase."""
+def note_phase(
+    grant: Grant,
+    phase: Phase,
+    now: datetime,
+    *,
+    remark: str = "",
+    done: Sequence[PlanStep] = (),
+) -> None:
+    """Record what AWS was seen to be, and when to look next. `remark` is shown beside the phase,
+    and the event tells which steps of the plan were `done` in this run."""
     values: dict[str, object] = {
         "phase": phase,
         "last_error": remark,
@@ -454,7 +467,7 @@ def note_phase(grant: Grant, phase: Phase, now: datetime, *, remark: str = "") -
                 subject=grant.subject,
                 sentence=_PHASE_SENTENCES[phase],
                 reason=remark,
-                data={"from": before},
+                data={"from": before, "steps": [f"{step.call}: {step.sentence}" for step in done]},
             )
 
 

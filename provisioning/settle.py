@@ -234,7 +234,8 @@ class _Run:
         phase = states.phase(exists=wanted.role is not None, as_wanted=not steps)
         if phase is states.Phase.ENDED and self._may_be_unseen(now):
             phase = states.Phase.ENDING
-        lifecycle.note_phase(self.grant, phase, now, remark=_narrowed(steps) if steps else "")
+        remark = _narrowed(steps) if steps else ""
+        lifecycle.note_phase(self.grant, phase, now, remark=remark, done=self.done)
 
     def _may_be_unseen(self, now: datetime) -> bool:
         """Whether what was made so recently may exist although a read does not find it."""

@@ -16,6 +16,7 @@ from provisioning import converge, lifecycle, onboard, services, specs, switch_g
 from provisioning import preview as preview_module
 from provisioning import settle as settle_module
 from provisioning.core import plan
+from provisioning.core.states import Phase
 from provisioning.models import AccessRequest, Grant
 from tests.aws_world import Approved, Aws, only_statement, refused_code
 from tests.factories import AccountPairFactory, AwsAccountFactory
@@ -253,6 +254,32 @@ def test_what_was_taken_away_comes_back_once_when_a_person_asks(
     aws.reads(aws.enter("userA", role_arn(grant)))
     aws.admin(TARGET).detach_role_policy(RoleName=grant.role_name, PolicyArn=READ_ONLY)
     assert settle(grant).phase == "pending"  # One word of a person is good for one time.
+
+
+def test_a_worker_in_the_midst_does_not_take_back_what_a_person_asked_for(
+    approved: Approved, aws: Aws
+) -> None:
+    grant = settle(approved())
+    now = database_now()
+    held = lifecycle.claim(grant.pk, now)
+    assert held is not None
+    lifecycle.reopen(grant, actor="dana", sentence="dana pressed Repair.", reason="", now=now)
+
+    with pytest.raises(lifecycle.StaleState, match="Another worker took over"):
+        lifecycle.note_phase(held, Phase.ACTIVE, now)
+
+    grant.refresh_from_db()
+    assert grant.reopened_at is not None
+
+
+def test_the_event_of_access_that_exists_tells_each_step(approved: Approved, aws: Aws) -> None:
+    grant = approved()
+    shown = preview_module.unseen_steps(grant.request, grant.starts_at)
+
+    settle(grant)
+
+    event = AuditEvent.objects.get(subject=grant.subject, kind="grant:phase:active")
+    assert set(event.data["steps"]) == {f"{one['call']}: {one['sentence']}" for one in shown}
 
 
 def test_access_that_was_revoked_is_not_opened_again(
