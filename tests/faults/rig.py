@@ -83,6 +83,7 @@ class Rig:
     base: Any = None
     foreign: frozenset[str] = frozenset()
     _zygote: "subprocess.Popen[str] | None" = field(default=None, repr=False)
+    _working: int = 0
 
     # --- The server that stands for AWS
 
@@ -152,18 +153,27 @@ class Rig:
         """Start a worker on one thing; its process id. One at a time."""
         if self._zygote is None:
             self._zygote = self._start()
+        self._abandon()
         order = {"work": work, "pk": pk, "env": self.portal} | options
         assert self._zygote.stdin is not None
         self._zygote.stdin.write(json.dumps(order) + "\n")
         self._zygote.stdin.flush()
-        return int(self._answer())
+        self._working = self._answer()["pid"]
+        return self._working
 
     def end(self) -> "Ending":
         """Wait for the worker; how it ended."""
-        first = int(self._answer())
-        if first < 0:
-            return Ending(first, 0)
-        return Ending(int(self._answer()), first)
+        told = self._answer()
+        while "status" not in told:
+            told |= self._answer()
+        self._working = 0
+        return Ending(told["status"], told.get("writes", 0))
+
+    def _abandon(self) -> None:
+        """End the worker of a case that failed in the midst of it."""
+        if self._working:
+            os.kill(self._working, signal.SIGKILL)
+            self.end()
 
     def run(self, work: str, pk: int, **options: Any) -> "Ending":
         """Let a worker do one thing to its end."""
@@ -183,12 +193,13 @@ class Rig:
         self.control("release?do=drop")
         self.mend()
 
-    def _answer(self) -> str:
+    def _answer(self) -> dict[str, int]:
         assert self._zygote is not None
         assert self._zygote.stdout is not None
         line = self._zygote.stdout.readline()
         assert line, self.log.read_text()
-        return line
+        answer: dict[str, int] = json.loads(line)
+        return answer
 
     def _start(self) -> "subprocess.Popen[str]":
         database = connection.settings_dict
@@ -208,6 +219,7 @@ class Rig:
     def stop(self) -> None:
         """End the process that forks workers."""
         if self._zygote is not None:
+            self._abandon()
             assert self._zygote.stdin is not None
             self._zygote.stdin.close()
             self._zygote.wait(timeout=30)

@@ -2,8 +2,8 @@
 
 One line of JSON on standard input is one piece of work; it is done in a child of its own, forked
 from this process, which has imported everything already and holds no connection and no thread.
-Answers go to standard output, one line each: the child's pid, how often it wrote to the database
-(unless it died), and its exit status as `subprocess` gives it.
+Answers go to standard output, one line each: the child's `pid`, how many `writes` to the database
+it did (unless it died), and its exit `status` as `subprocess` gives it.
 
     {"work": "converge", "pk": 7, "env": {}, "die_at_write": [3, "before"]}
 
@@ -35,13 +35,13 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             _work(jobs[order["work"]], order, answers)
-        _say(answers, pid)
+        _say(answers, pid=pid)
         _, status = os.waitpid(pid, 0)
-        _say(answers, os.waitstatus_to_exitcode(status))
+        _say(answers, status=os.waitstatus_to_exitcode(status))
 
 
-def _say(answers: TextIO, value: object) -> None:
-    answers.write(json.dumps(value) + "\n")
+def _say(answers: TextIO, **told: int) -> None:
+    answers.write(json.dumps(told) + "\n")
     answers.flush()
 
 
@@ -69,7 +69,7 @@ def _work(job: Callable[[int], None], order: dict[str, Any], answers: TextIO) ->
         count = _count_writes(order.get("die_at_write"))
         job(order["pk"])
         connections.close_all()
-        _say(answers, count())
+        _say(answers, writes=count())
         status = 0
     except BaseException:
         sys.excepthook(*sys.exc_info())
