@@ -209,7 +209,7 @@ class CreateRole(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateTrust(Step):
-    """Write the issued role's trust policy again."""
+    """Write the issued role's trust policy again: somebody changed it, or the end is moved."""
 
     side = Side.TARGET
     action = "UpdateAssumeRolePolicy"
@@ -220,7 +220,7 @@ class UpdateTrust(Step):
     @property
     def sentence(self) -> str:
         """In words."""
-        return f"Set who may enter {self.role} back to what was approved."
+        return f"Let only the approved IAM user enter {self.role}, until the approved end."
 
     @property
     def documents(self) -> tuple[str, str]:
