@@ -97,11 +97,12 @@ class Standing:
 
 _SEEN: dict[str, Any] = {}
 """What was read once and is only looked at: a new world for each test would take most of the
-time. Who changes anything takes `aws` and looks for themselves."""
+time. Who changes anything takes `aws` and looks for themselves. All ask for the database, so that
+any of them may come first."""
 
 
 @pytest.fixture
-def standing(request: pytest.FixtureRequest) -> Standing:
+def standing(request: pytest.FixtureRequest, db: None) -> Standing:
     """The classic grant, active, as both accounts showed it when it was first asked for."""
     if "standing" not in _SEEN:
         request.getfixturevalue("aws")
@@ -112,7 +113,7 @@ def standing(request: pytest.FixtureRequest) -> Standing:
 
 
 @pytest.fixture
-def installed(request: pytest.FixtureRequest) -> State:
+def installed(request: pytest.FixtureRequest, db: None) -> State:
     """Both accounts when their owners have installed the provisioner role, and nobody came yet."""
     if "installed" not in _SEEN:
         request.getfixturevalue("aws")
@@ -794,6 +795,78 @@ def test_a_session_that_removes_a_group_gives_nothing_and_touches_no_other(
         assert not may(call, other), call
     for call in ("iam:PutGroupPolicy", "iam:AddUserToGroup", "iam:RemoveUserFromGroup"):
         assert not may(call, group), call
+
+
+def test_a_session_that_scans_an_account_reads_it_and_does_nothing_else(
+    standing: Standing,
+) -> None:
+    for account_id in (SOURCE, TARGET):
+        who = provisioner(standing.state, account_id).arn
+        allowed = {
+            call
+            for call in [*calls("iam"), "iam:PassRole", "sts:AssumeRole"]
+            for resource in ("*", standing.role, USER_A)
+            if may_do(
+                standing.state,
+                who,
+                call,
+                resource,
+                at=standing.starts_at,
+                context=BOUNDED | attaching(READ_ONLY_POLICY),
+                session_policy=documents.scan_session_policy(),
+            ).allowed
+        }
+        assert allowed == {"iam:GetAccountAuthorizationDetails"}
+
+
+def test_a_session_that_cuts_a_group_back_adds_nobody_and_touches_no_other(
+    standing: Standing,
+) -> None:
+    group = iam_arn(SOURCE, f"group/sallyport/switch-to-{TARGET}")
+    other = iam_arn(SOURCE, "group/sallyport/switch-to-333333333333")
+    narrowed = documents.cut_back_session_policy(group_arn=group)
+    who = provisioner(standing.state, SOURCE).arn
+
+    def may(call: str, resource: str) -> bool:
+        return may_do(
+            standing.state,
+            who,
+            call,
+            resource,
+            at=standing.starts_at,
+            context=attaching(READ_ONLY_POLICY),
+            session_policy=narrowed,
+        ).allowed
+
+    for call in ("iam:DeleteGroupPolicy", "iam:DetachGroupPolicy", "iam:RemoveUserFromGroup"):
+        assert may(call, group), call
+        assert not may(call, other), call
+    for call in ("iam:AddUserToGroup", "iam:AttachGroupPolicy", "iam:CreateGroup"):
+        assert not may(call, group), call
+
+
+def test_a_session_that_removes_an_orphan_gives_nothing_and_touches_no_other_role(
+    standing: Standing,
+) -> None:
+    narrowed = documents.removal_session_policy(role_arn=standing.role)
+    who = provisioner(standing.state, TARGET).arn
+
+    def may(call: str, resource: str) -> bool:
+        return may_do(
+            standing.state,
+            who,
+            call,
+            resource,
+            at=standing.starts_at,
+            context=BOUNDED | attaching(READ_ONLY_POLICY),
+            session_policy=narrowed,
+        ).allowed
+
+    for call in ("iam:PutRolePolicy", "iam:DetachRolePolicy", "iam:DeleteRole"):
+        assert may(call, standing.role), call
+        assert not may(call, f"{standing.role}2"), call
+    for call in ("iam:AttachRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:CreateRole"):
+        assert not may(call, standing.role), call
 
 
 # --- The judge and the server that stands for AWS ----------------------------------------------
