@@ -13,7 +13,8 @@ TIMES: Final = "BENCH_NOOP_TIMES"
 PAIR: Final = struct.Struct("dd")
 
 # The same settings as the product's own (portal/settings.py), with a queue of its own.
-app = Celery("bench-noop", broker=os.environ.get("BROKER_URL"))
+# It is not to become the current app of a process that has the product's: tests have both.
+app = Celery("bench-noop", broker=os.environ.get("BROKER_URL"), set_as_current=False)
 app.conf.update(
     task_default_queue="bench-noop",
     task_ignore_result=True,

@@ -110,21 +110,26 @@ def scene(aws: Aws, alice: User, offer: Offer, source: AwsAccount) -> Offer:
 type Approved = Callable[..., Grant]
 
 
-def approve(request: AccessRequest, approver: User) -> Grant:
-    """Approve what the page would show."""
-    grant = services.decide(
+def decide(request: AccessRequest, approver: User) -> Grant | None:
+    """Approve what the page would show, perhaps as the first of two."""
+    return services.decide(
         approver=approver,
         request=request,
         verdict=Decision.Verdict.APPROVED,
         fingerprint=fingerprint(specs.spec_for_request(request)),
     )
+
+
+def approve(request: AccessRequest, approver: User) -> Grant:
+    """The approval after which nothing is missing."""
+    grant = decide(request, approver)
     assert grant is not None
     return grant
 
 
 @pytest.fixture
 def approved(scene: Offer, alice: User, bob: User) -> Approved:
-    """Makes approved grants of alice's."""
+    """Makes approved grants of alice's, by everybody who approves where the offer needs two."""
 
     def make(minutes: int = 30) -> Grant:
         request = services.request_access(
@@ -133,6 +138,9 @@ def approved(scene: Offer, alice: User, bob: User) -> Approved:
             duration=timedelta(minutes=minutes),
             reason="Look at the findings.",
         )
+        if scene.approvals_needed > 1:
+            for other in scene.approvers().exclude(pk=bob.pk)[: scene.approvals_needed - 1]:
+                decide(request, other)
         return approve(request, bob)
 
     return make

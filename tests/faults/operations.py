@@ -18,8 +18,8 @@ from tests.faults.rig import SHORT, Rig, fresh
 
 LONG: Final = bool(os.environ.get("SALLYPORT_LONG"))
 """Also the cases that hardly differ from another one."""
-SHARE: Final = 3
-"""`make test` runs every third case, always the same ones; `make test-long` all of them."""
+SHARE: Final = 5
+"""`make test` runs every fifth case, always the same ones; `make test-long` all of them."""
 ONLY: Final = os.environ.get("CASE", "")
 """Only the cases whose name contains this."""
 
