@@ -18,8 +18,8 @@ from tests.faults.rig import SHORT, Rig, fresh
 
 LONG: Final = bool(os.environ.get("SALLYPORT_LONG"))
 """Also the cases that hardly differ from another one."""
-SHARE: Final = 5
-"""`make test` runs every fifth case, always the same ones; `make test-long` all of them."""
+SHARE: Final = int(os.environ.get("SHARE", "5"))
+"""`make test` runs every fifth case, always the same ones; `SHARE=1` and `make test-long` all."""
 ONLY: Final = os.environ.get("CASE", "")
 """Only the cases whose name contains this."""
 
