@@ -326,8 +326,8 @@ def verify_identity(identity_id: int) -> None:
     if not pacing.has_room(identity.account, 2):
         return
     try:
-        session = assume(provisioner(identity.account), session_name="sallyport-identity")
-        user = iam.find_user(session.iam(), identity.user_name)
+        with assume(provisioner(identity.account), session_name="sallyport-identity") as session:
+            user = iam.find_user(session.client, identity.user_name)
     except AwsError as error:
         _note_identity(identity, error=in_words(error))
         return

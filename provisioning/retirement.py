@@ -14,12 +14,12 @@ from provisioning.aws import iam
 from provisioning.aws.errors import AwsError
 from provisioning.aws.sessions import assume
 from provisioning.core import naming, retirement
-from provisioning.core.plan import ForeignObject, GroupSpec
+from provisioning.core.plan import ForeignObject
 from provisioning.core.states import RequestState
 from provisioning.entry import enter_for_group, provisioner
 from provisioning.failures import in_words
 from provisioning.models import AccessRequest, Grant
-from provisioning.specs import account_ref
+from provisioning.specs import group_spec
 
 log = structlog.get_logger(__name__)
 
@@ -203,30 +203,26 @@ def _clear_group(pair: AccountPair) -> str:
 
 
 def _narrow(pair: AccountPair) -> None:
-    spec = GroupSpec(
-        source=account_ref(pair.source),
-        name=pair.switch_group,
-        targets=tuple(pair.group_targets()),
-        policies=tuple(pair.source.group_policies),
-    )
-    client = enter_for_group(pair.source, spec, operation=f"pair-{pair.pk}").iam()
-    for step in retirement.narrow_group(spec, iam.find_group(client, spec.name)):
-        iam.apply(client, step)
+    spec = group_spec(pair)
+    with enter_for_group(pair.source, spec, operation=f"pair-{pair.pk}") as session:
+        found = iam.find_group(session.client, spec.name)
+        for step in retirement.narrow_group(spec, found):
+            iam.apply(session.client, step)
 
 
 def _remove(pair: AccountPair, *, last: bool) -> str:
     source, name = pair.source, pair.switch_group
     arn = naming.group_arn(source.partition, source.account_id, name)
-    session = assume(
+    with assume(
         provisioner(source),
         session_name=naming.session_name(f"pair-{pair.pk}"),
         policy=retirement.session_policy(arn),
-    )
-    client = session.iam()
-    found = iam.find_group(client, name)
-    members = iam.group_members(client, name) if found else []
-    for step in retirement.remove_group(name, found, last=last, members=members):
-        iam.apply(client, step)
+    ) as session:
+        client = session.client
+        found = iam.find_group(client, name)
+        members = iam.group_members(client, name) if found else []
+        for step in retirement.remove_group(name, found, last=last, members=members):
+            iam.apply(client, step)
     if not members:
         return ""
     return f"The group {name} was left, without any permission: {', '.join(members)} is in it."

@@ -11,7 +11,7 @@ from provisioning.core import plan
 from provisioning.core.plan import ForeignObject
 from provisioning.entry import enter_for_group
 from provisioning.failures import in_words, not_converging
-from provisioning.specs import account_ref
+from provisioning.specs import group_spec
 
 CALLS: Final = 8
 """What a switch group takes, most of it reading."""
@@ -38,17 +38,12 @@ def prepare_pair(pair_id: int) -> None:
 
 
 def _make_group(pair: AccountPair) -> None:
-    spec = plan.GroupSpec(
-        source=account_ref(pair.source),
-        name=pair.switch_group,
-        targets=tuple(pair.group_targets()),
-        policies=tuple(pair.source.group_policies),
-    )
-    client = enter_for_group(pair.source, spec, operation=f"pair-{pair.pk}").iam()
-    for _ in range(PASSES):
-        steps = plan.plan_group(spec, iam.find_group(client, spec.name))
-        if not steps:
-            return
-        for step in steps:
-            iam.apply(client, step)
+    spec = group_spec(pair)
+    with enter_for_group(pair.source, spec, operation=f"pair-{pair.pk}") as session:
+        for _ in range(PASSES):
+            steps = plan.plan_group(spec, iam.find_group(session.client, spec.name))
+            if not steps:
+                return
+            for step in steps:
+                iam.apply(session.client, step)
     raise not_converging()
