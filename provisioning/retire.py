@@ -16,7 +16,7 @@ from audit.clock import database_now
 from audit.models import append
 from provisioning import authz, lifecycle, tasks
 from provisioning.retirement import Thing, dependents, end_all
-from provisioning.services import Refused, _nudge, _refusals_recorded, _require
+from provisioning.use_cases import Refused, nudge_on_commit, refusals_recorded, require
 
 KINDS = {AwsAccount: "account", AccountPair: "pair", Offer: "offer", User: "person"}
 """What pages and events call each of them."""
@@ -58,8 +58,8 @@ def retire(*, actor: User, thing: Thing, confirmation: str, reason: str) -> None
     """
     kind, subject = KINDS[type(thing)], subject_of(thing)
     attempt = f"taking the {kind} {name_of(thing)} out of use"
-    with _refusals_recorded(f"{kind}:retire", actor, subject, attempt):
-        _require(can_retire(actor, thing))
+    with refusals_recorded(f"{kind}:retire", actor, subject, attempt):
+        require(can_retire(actor, thing))
     if confirmation.strip() != name_of(thing):
         message = f"Type the name exactly as it stands here: {name_of(thing)}"
         error = ValidationError(message, code="not_confirmed")
@@ -101,9 +101,9 @@ def _take_out(thing: Thing, deed: _Deed) -> None:
             deed.note("pair:retiring", pair.subject)
         lifecycle.note_account_retired(thing, now)
     for pk in revoked:
-        _nudge(tasks.converge_grant, pk)
+        nudge_on_commit(tasks.converge_grant, pk)
     for pair in pairs:
-        _nudge(tasks.finish_pair, pair.pk)
+        nudge_on_commit(tasks.finish_pair, pair.pk)
 
 
 def _close_offers(offers: QuerySet[Offer], deed: _Deed) -> None:
@@ -130,8 +130,8 @@ def bring_back(*, actor: User, account: AwsAccount) -> None:
     Raises Refused for anybody but an admin, and for an account that is not retired.
     """
     attempt = f"bringing the account {account.name} back"
-    with _refusals_recorded("account:bring_back", actor, account.subject, attempt):
-        _require(authz.can_retire(actor, retired=False))
+    with refusals_recorded("account:bring_back", actor, account.subject, attempt):
+        require(authz.can_retire(actor, retired=False))
         with transaction.atomic():
             retired = AwsAccount.objects.filter(pk=account.pk, retired_at__isnull=False)
             if retired.update(retiring_at=None, retired_at=None, retired_by="") != 1:

@@ -3,11 +3,7 @@
 Each is one transaction, asks `authz` first, and nudges the workers once it is committed.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -39,18 +35,12 @@ from provisioning.models import (
     DriftFinding,
     Grant,
 )
+from provisioning.use_cases import Refused as Refused
+from provisioning.use_cases import nudge_on_commit, refusals_recorded, require
 
 CANNOT_BE_SET_UP = "cannot_be_set_up"
 LOOK_HOLDS = timedelta(minutes=5)
 """For how long a look is good enough for an approver who opens the page."""
-
-
-class Refused(Exception):
-    """This person may not do this; the reasons are sentences for them."""
-
-    def __init__(self, answer: authz.Answer) -> None:
-        super().__init__(" ".join(answer.reasons))
-        self.reasons = answer.reasons
 
 
 class CannotBeSetUp(Refused):
@@ -59,31 +49,6 @@ class CannotBeSetUp(Refused):
 
 class PlanMoved(Exception):
     """What was approved is no longer what the page showed."""
-
-
-def _require(answer: authz.Answer) -> None:
-    if not answer.allowed:
-        raise Refused(answer)
-
-
-@contextmanager
-def _refusals_recorded(kind: str, person: User, subject: str, attempt: str) -> Iterator[None]:
-    """Record an attempt that is refused inside, after what it had begun is undone (I8)."""
-    try:
-        yield
-    except Refused as refused:
-        append(
-            kind=f"{kind}:refused",
-            actor=person.username,
-            subject=subject,
-            sentence=f"{person.label} was refused: {attempt}.",
-            reason=str(refused),
-        )
-        raise
-
-
-def _nudge(task: Any, pk: int) -> None:
-    transaction.on_commit(partial(tasks.nudge, task, pk))
 
 
 def request_access(
@@ -100,8 +65,8 @@ def request_access(
     A request waits for a day, or until the start that it asks for if that is later.
     """
     now = database_now()
-    with _refusals_recorded("request:ask", requester, offer.subject, "asking for access"):
-        _require(authz.can_request(requester, offer))
+    with refusals_recorded("request:ask", requester, offer.subject, "asking for access"):
+        require(authz.can_request(requester, offer))
     offer.check_duration(duration)
     check_start(starts_at, now)
     identity = authz.identity_for(requester, offer)
@@ -141,7 +106,7 @@ def _open(request: AccessRequest, constraint: str, words: str) -> AccessRequest:
     try:
         with transaction.atomic():
             lifecycle.open_request(request, actor=request.requester.username)
-            _nudge(tasks.preview_request, request.pk)
+            nudge_on_commit(tasks.preview_request, request.pk)
     except IntegrityError as error:
         if constraint not in str(error):
             raise
@@ -156,8 +121,8 @@ def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: st
     The request lapses at the present end: nothing is left to extend then.
     """
     now = database_now()
-    with _refusals_recorded("grant:extend", person, grant.subject, "extending the access"):
-        _require(authz.can_extend(person, grant, now))
+    with refusals_recorded("grant:extend", person, grant.subject, "extending the access"):
+        require(authz.can_extend(person, grant, now))
     check_extension(grant, duration, now)
     request = AccessRequest(
         requester=person,
@@ -198,17 +163,17 @@ def decide(
     Raises Refused, CannotBeSetUp for an approval that AWS would not follow, PlanMoved when the plan
     has changed since, StaleState when somebody else was quicker.
     """
-    recorded = _refusals_recorded("request:decide", approver, request.subject, "deciding")
+    recorded = refusals_recorded("request:decide", approver, request.subject, "deciding")
     with recorded, transaction.atomic():
         if request.extends_id is not None:
             # A revocation locks the grant first and its extensions second, and so does this.
             Grant.objects.select_for_update(of=("self",)).get(pk=request.extends_id)
         locked = AccessRequest.objects.select_for_update(of=("self",)).with_parties()
         request = locked.get(pk=request.pk)
-        _require(authz.can_decide(approver, request, database_now()))
+        require(authz.can_decide(approver, request, database_now()))
         spec = specs.spec_for_request(request)
         if verdict == Decision.Verdict.APPROVED:
-            _require(_still_may_ask(request))
+            require(_still_may_ask(request))
             if plan.fingerprint(spec) != fingerprint:
                 raise PlanMoved("The plan has changed since you opened this page. Look again.")
             if obstacles := preview.obstacles(request):
@@ -224,7 +189,7 @@ def decide(
             )
         )
         if grant is not None:
-            _nudge(tasks.converge_grant, grant.pk)
+            nudge_on_commit(tasks.converge_grant, grant.pk)
     return grant
 
 
@@ -244,8 +209,8 @@ def look_again(*, person: User, request: AccessRequest) -> bool:
 
     Raises Refused.
     """
-    with _refusals_recorded("request:look", person, request.subject, "looking again"):
-        _require(authz.can_look_again(person, request))
+    with refusals_recorded("request:look", person, request.subject, "looking again"):
+        require(authz.can_look_again(person, request))
     with transaction.atomic():
         asked = lifecycle.ask_for_look(request, database_now())
         if asked:
@@ -256,7 +221,7 @@ def look_again(*, person: User, request: AccessRequest) -> bool:
                 sentence=f"{person.label} asked for another look at both accounts.",
             )
         # Also when it was asked for before: that nudge may be lost.
-        _nudge(tasks.preview_request, request.pk)
+        nudge_on_commit(tasks.preview_request, request.pk)
     return asked
 
 
@@ -268,13 +233,13 @@ def keep_fresh(*, approver: User, request: AccessRequest) -> None:
         return
     with transaction.atomic():
         if lifecycle.ask_for_look(request, now):
-            _nudge(tasks.preview_request, request.pk)
+            nudge_on_commit(tasks.preview_request, request.pk)
 
 
 def cancel(*, person: User, request: AccessRequest) -> None:
     """Withdraw one's own pending request. Raises Refused or StaleState."""
-    with _refusals_recorded("request:cancel", person, request.subject, "withdrawing"):
-        _require(authz.can_cancel(person, request))
+    with refusals_recorded("request:cancel", person, request.subject, "withdrawing"):
+        require(authz.can_cancel(person, request))
     lifecycle.move_request(
         request,
         RequestState.CANCELLED,
@@ -285,8 +250,8 @@ def cancel(*, person: User, request: AccessRequest) -> None:
 
 def revoke(*, person: User, grant: Grant, reason: str) -> None:
     """End an access early: given back by its holder, or revoked. Raises Refused or StaleState."""
-    with _refusals_recorded("grant:revoke", person, grant.subject, "ending the access"):
-        _require(authz.can_revoke(person, grant))
+    with refusals_recorded("grant:revoke", person, grant.subject, "ending the access"):
+        require(authz.can_revoke(person, grant))
     own = person.pk == grant.request.requester_id
     did = "gave the access back" if own else "revoked the access"
     with transaction.atomic():
@@ -297,7 +262,7 @@ def revoke(*, person: User, grant: Grant, reason: str) -> None:
             reason=reason,
             now=database_now(),
         )
-        _nudge(tasks.converge_grant, grant.pk)
+        nudge_on_commit(tasks.converge_grant, grant.pk)
 
 
 def repair(*, person: User, grant: Grant, reason: str = "") -> None:
@@ -305,8 +270,8 @@ def repair(*, person: User, grant: Grant, reason: str = "") -> None:
 
     Raises Refused or StaleState.
     """
-    with _refusals_recorded("grant:repair", person, grant.subject, "repairing the access"):
-        _require(authz.can_repair(person, grant, database_now()))
+    with refusals_recorded("grant:repair", person, grant.subject, "repairing the access"):
+        require(authz.can_repair(person, grant, database_now()))
     with transaction.atomic():
         lifecycle.reopen(
             grant,
@@ -315,13 +280,13 @@ def repair(*, person: User, grant: Grant, reason: str = "") -> None:
             reason=reason,
             now=database_now(),
         )
-        _nudge(tasks.converge_grant, grant.pk)
+        nudge_on_commit(tasks.converge_grant, grant.pk)
 
 
 def restore_group(*, person: User, finding: DriftFinding) -> None:
     """Let a worker make a switch group again as it is registered. Raises Refused or StaleState."""
-    with _refusals_recorded("pair:restore", person, finding.account.subject, "restoring a group"):
-        _require(authz.can_restore_group(person))
+    with refusals_recorded("pair:restore", person, finding.account.subject, "restoring a group"):
+        require(authz.can_restore_group(person))
     pairs = AccountPair.objects.filter(source=finding.account, switch_group=finding.name)
     with transaction.atomic():
         still = DriftFinding.objects.open().filter(
@@ -337,20 +302,20 @@ def restore_group(*, person: User, finding: DriftFinding) -> None:
             reason=finding.summary,
         )
         for pair in pairs:
-            _nudge(tasks.prepare_pair, pair.pk)
+            nudge_on_commit(tasks.prepare_pair, pair.pk)
 
 
 def scan_now(*, person: User) -> None:
     """Have all accounts compared with the rows as soon as there is a worker. Raises Refused."""
-    with _refusals_recorded("drift:scan", person, "drift", "starting a scan"):
-        _require(authz.can_scan(person))
+    with refusals_recorded("drift:scan", person, "drift", "starting a scan"):
+        require(authz.can_scan(person))
     now = database_now()
     with transaction.atomic():
         drift.schedule(now)
         due = AccountScan.objects.filter(finished_at__isnull=True, started_at__isnull=True)
         due.filter(due_at__gt=now).update(due_at=now)
         for scan in due:
-            _nudge(tasks.scan_account, scan.pk)
+            nudge_on_commit(tasks.scan_account, scan.pk)
         append(
             kind="drift:scan:asked",
             actor=person.username,
@@ -361,8 +326,8 @@ def scan_now(*, person: User) -> None:
 
 def note_link_opened(*, person: User, grant: Grant) -> None:
     """Store that the Switch role link was shown to its person. Raises Refused."""
-    with _refusals_recorded("grant:switch_link", person, grant.subject, "the Switch role link"):
-        _require(authz.can_use(person, grant, database_now()))
+    with refusals_recorded("grant:switch_link", person, grant.subject, "the Switch role link"):
+        require(authz.can_use(person, grant, database_now()))
     append(
         kind="grant:switch_link:opened",
         actor=person.username,
@@ -382,7 +347,7 @@ def check_connection(*, asked_by: str, account: AwsAccount) -> ConnectionCheck:
     with transaction.atomic():
         waiting = account.checks.filter(started_at__isnull=True).first()
         if waiting is not None:
-            _nudge(tasks.check_connection, waiting.pk)
+            nudge_on_commit(tasks.check_connection, waiting.pk)
             return waiting
         check = ConnectionCheck.objects.create(account=account, asked_by=asked_by)
         append(
@@ -391,5 +356,5 @@ def check_connection(*, asked_by: str, account: AwsAccount) -> ConnectionCheck:
             subject=account.subject,
             sentence=f"A connection check of {account} was asked for.",
         )
-        _nudge(tasks.check_connection, check.pk)
+        nudge_on_commit(tasks.check_connection, check.pk)
     return check

@@ -19,7 +19,7 @@ from provisioning import sealing, tasks
 from provisioning.authz import Answer
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, Grant, PasswordRequest
-from provisioning.services import Refused, _nudge, _refusals_recorded
+from provisioning.use_cases import Refused, nudge_on_commit, refusals_recorded, require
 
 PASSWORD_LIFETIME: Final = timedelta(minutes=5)
 """How long an admin's page waits for a password, and a sealed one for the page."""
@@ -54,19 +54,14 @@ def can_remove(person: User, identity: IamIdentity) -> Answer:
     return Answer(tuple(reasons))
 
 
-def _require(answer: Answer) -> None:
-    if not answer.allowed:
-        raise Refused(answer)
-
-
 def create_user(*, admin: User, identity: IamIdentity) -> IamIdentity:
     """Have an IAM user made for a person. The row is stored first; a worker makes it so.
 
     Raises Refused, or ValidationError at the field.
     """
     account = identity.account
-    with _refusals_recorded("identity:user:create", admin, account.subject, "creating an IAM user"):
-        _require(can_manage_users(admin))
+    with refusals_recorded("identity:user:create", admin, account.subject, "creating an IAM user"):
+        require(can_manage_users(admin))
     if not account.may_create_users:
         message = f"{account.name} does not allow Sallyport to create IAM users."
         raise ValidationError({"account": ValidationError(message, code="may_not_create_users")})
@@ -81,7 +76,7 @@ def create_user(*, admin: User, identity: IamIdentity) -> IamIdentity:
             sentence=f"{admin.label} asked for the IAM user {identity}, for "
             f"{identity.person.label}.",
         )
-        _nudge(tasks.create_or_remove_user, identity.pk)
+        nudge_on_commit(tasks.create_or_remove_user, identity.pk)
     return identity
 
 
@@ -99,11 +94,11 @@ def why_not_removable(identity: IamIdentity) -> list[str]:
 def remove_user(*, admin: User, identity: IamIdentity) -> None:
     """Have an IAM user removed that Sallyport created. Raises Refused, or NotNow while a grant
     or a request needs it."""
-    recorded = _refusals_recorded("identity:user:remove", admin, identity.subject, "removing it")
+    recorded = refusals_recorded("identity:user:remove", admin, identity.subject, "removing it")
     with recorded, transaction.atomic():
         # The lock also holds off a grant that is being approved: its row points here.
         identity = IamIdentity.objects.select_for_update(of=("self",)).get(pk=identity.pk)
-        _require(can_remove(admin, identity))
+        require(can_remove(admin, identity))
         if identity.remove_asked_at:
             raise NotNow("Somebody has asked for that already.")
         reasons = why_not_removable(identity)
@@ -118,7 +113,7 @@ def remove_user(*, admin: User, identity: IamIdentity) -> None:
             subject=identity.subject,
             sentence=f"{admin.label} asked to remove the IAM user {identity}.",
         )
-        _nudge(tasks.create_or_remove_user, identity.pk)
+        nudge_on_commit(tasks.create_or_remove_user, identity.pk)
 
 
 @dataclass(frozen=True)
@@ -131,12 +126,12 @@ class AskedPassword:
 
 def ask_password(*, admin: User, identity: IamIdentity) -> AskedPassword:
     """Ask for a one-time password. One that was asked for before is given up. Raises Refused."""
-    recorded = _refusals_recorded(
+    recorded = refusals_recorded(
         "identity:password:ask", admin, identity.subject, "asking for a one-time password"
     )
     with recorded, transaction.atomic():
         identity = IamIdentity.objects.select_for_update(of=("self",)).get(pk=identity.pk)
-        _require(can_have_password(admin, identity))
+        require(can_have_password(admin, identity))
         PasswordRequest.objects.filter(identity=identity, state__in=["waiting", "sealed"]).update(
             state="lapsed", sealed=""
         )
@@ -154,7 +149,7 @@ def ask_password(*, admin: User, identity: IamIdentity) -> AskedPassword:
             sentence=f"{admin.label} asked for a one-time password of {identity}.",
             data={"request": request.pk},
         )
-        _nudge(tasks.set_password, request.pk)
+        nudge_on_commit(tasks.set_password, request.pk)
     return AskedPassword(request, pair.private)
 
 
@@ -166,13 +161,13 @@ def show_password(*, admin: User, request: PasswordRequest, private_key: str) ->
     with a key that does not open it.
     """
     subject = request.identity.subject
-    recorded = _refusals_recorded(
+    recorded = refusals_recorded(
         "identity:password:show", admin, subject, "seeing a one-time password"
     )
     with recorded, transaction.atomic():
         locked = PasswordRequest.objects.select_for_update(of=("self",)).select_related("identity")
         request = locked.get(pk=request.pk)
-        _require(can_manage_users(admin))
+        require(can_manage_users(admin))
         if request.asked_by_id != admin.pk:
             raise Refused(Answer(("Only the admin who asked for a password sees it.",)))
         if request.state != "sealed" or request.lapses_at <= database_now():

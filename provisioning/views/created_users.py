@@ -14,7 +14,7 @@ from accounts.models import AwsAccount, IamIdentity, User
 from provisioning import user_services
 from provisioning.core.console import sign_in_url
 from provisioning.models import PasswordRequest
-from provisioning.services import Refused
+from provisioning.use_cases import Refused
 from provisioning.user_forms import CreateUserForm
 from provisioning.views.common import STOP_POLLING, person_of, posted
 

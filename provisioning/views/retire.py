@@ -13,7 +13,7 @@ from accounts.models import AccountPair, AwsAccount, Offer, User
 from provisioning import retire as services
 from provisioning.forms import RetireForm
 from provisioning.retirement import Thing, dependents
-from provisioning.services import Refused
+from provisioning.use_cases import Refused
 from provisioning.views.common import PAGE, person_of, posted
 
 confirmed_view = require_http_methods(["GET", "POST"])

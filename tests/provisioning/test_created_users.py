@@ -19,7 +19,7 @@ from provisioning import converge, created_users, onboard, sealing, services, sw
 from provisioning.aws import users
 from provisioning.aws.errors import AwsError, Kind
 from provisioning.models import PasswordRequest
-from provisioning.services import Refused
+from provisioning.use_cases import Refused
 from sandbox import world
 from tests.aws_world import Aws, approve
 from tests.conftest import ClientFor
