@@ -29,7 +29,7 @@ test: ## Everything that CI runs: lint, then all tests on PostgreSQL, with cover
 
 test-long: ## Every call spoiled in every way, and random lives for as long as half an hour
 	@scripts/bootstrap.sh dev
-	@SALLYPORT_LONG=1 $(PYTHON_IN_VENV) -m pytest tests/faults tests/machine -n 2 $(ARGS)
+	@SALLYPORT_LONG=1 $(PYTHON_IN_VENV) -m pytest tests/rig tests/machine -n 2 $(ARGS)
 
 lint: ## Formatting, lint, types, import layers, templates, deploy checks, migrations
 	@scripts/bootstrap.sh dev

@@ -1,5 +1,5 @@
-"""The stand of tests/faults serves here too."""
+"""The stand of tests/rig serves here too."""
 
-from tests.faults.conftest import rig
+from tests.rig.conftest import rig
 
 __all__ = ["rig"]

@@ -30,13 +30,13 @@ from provisioning import lifecycle, services
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, Decision, Grant
 from tests.aws_world import approve
-from tests.faults.invariants import (
+from tests.rig.invariants import (
     can_work,
     check_everything,
     check_no_orphans,
     issued_roles,
 )
-from tests.faults.rig import (
+from tests.rig.stand import (
     GROUP,
     LEASE_AND_MORE,
     READ_ONLY,
@@ -47,7 +47,7 @@ from tests.faults.rig import (
     administrator,
     arn_of,
 )
-from tests.faults.test_calls import KINDS
+from tests.rig.test_calls import KINDS
 from tests.judge.judge import who_may_enter
 from tests.machine.model import Access, Model
 

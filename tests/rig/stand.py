@@ -42,7 +42,7 @@ from tests.factories import (
     OfferFactory,
     UserFactory,
 )
-from tests.faults.clock import movable_clock, put_ahead
+from tests.rig.clock import movable_clock, put_ahead
 from tests.judge.state import State, read_state
 
 SOURCE: Final = "111111111111"
@@ -207,7 +207,7 @@ class Rig:
         env = dict(os.environ) | {"DATABASE_URL": f"postgres://{address}"}
         with self.log.open("a") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.worker"],
+                [sys.executable, "-m", "tests.rig.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -8,7 +8,7 @@ once, after each sweep, and at the end of the access.
 
 One case alone, by a part of its name:
 
-    CASE=provision:222222222222.CreateRole.1:after .venv/bin/python -m pytest tests/faults
+    CASE=provision:222222222222.CreateRole.1:after .venv/bin/python -m pytest tests/rig
 """
 
 import signal
@@ -19,13 +19,13 @@ import pytest
 
 from audit.clock import database_now
 from provisioning.models import Grant
-from tests.faults.invariants import (
+from tests.rig.invariants import (
     check_everything,
     check_no_orphans,
     check_unusable,
     check_usable,
 )
-from tests.faults.operations import (
+from tests.rig.operations import (
     LONG,
     OPERATIONS,
     Operation,
@@ -35,7 +35,7 @@ from tests.faults.operations import (
     points,
     wanted,
 )
-from tests.faults.rig import LEASE_AND_MORE, Rig, fresh
+from tests.rig.stand import LEASE_AND_MORE, Rig, fresh
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 

@@ -14,7 +14,7 @@ from provisioning import services
 from provisioning.models import Grant
 from tests.aws_world import approve
 from tests.factories import AccountPairFactory, AwsAccountFactory, ConnectionCheckFactory
-from tests.faults.rig import SHORT, Rig, fresh
+from tests.rig.stand import SHORT, Rig, fresh
 
 LONG: Final = bool(os.environ.get("SALLYPORT_LONG"))
 """Also the cases that hardly differ from another one."""

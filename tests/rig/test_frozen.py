@@ -14,9 +14,9 @@ import pytest
 from audit.clock import database_now
 from provisioning import services
 from provisioning.models import Grant
-from tests.faults.invariants import check_everything, check_no_orphans, check_usable
-from tests.faults.operations import Operation, Point, finish, named, points, wanted
-from tests.faults.rig import LEASE_AND_MORE, Rig, fresh
+from tests.rig.invariants import check_everything, check_no_orphans, check_usable
+from tests.rig.operations import Operation, Point, finish, named, points, wanted
+from tests.rig.stand import LEASE_AND_MORE, Rig, fresh
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 

@@ -15,9 +15,9 @@ import pytest
 from audit.clock import database_now
 from provisioning import converge
 from provisioning.models import Grant
-from tests.faults.invariants import check_everything, check_no_orphans, check_usable
-from tests.faults.operations import LONG, Operation, Point, finish, named, outcome, points, wanted
-from tests.faults.rig import LEASE_AND_MORE, TARGET, Rig, arn_of, fresh
+from tests.rig.invariants import check_everything, check_no_orphans, check_usable
+from tests.rig.operations import LONG, Operation, Point, finish, named, outcome, points, wanted
+from tests.rig.stand import LEASE_AND_MORE, TARGET, Rig, arn_of, fresh
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 

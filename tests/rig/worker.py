@@ -1,4 +1,4 @@
-"""Workers that may be killed: `python -m tests.faults.worker`.
+"""Workers that may be killed: `python -m tests.rig.worker`.
 
 One line of JSON on standard input is one piece of work; it is done in a child of its own, forked
 from this process, which has imported everything already and holds no connection and no thread.

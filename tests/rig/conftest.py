@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.rig import Rig, made
+from tests.rig.stand import Rig, made
 
 
 @pytest.fixture
