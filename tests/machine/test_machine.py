@@ -30,6 +30,8 @@ from provisioning import lifecycle, services
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, Decision, Grant
 from tests.aws_world import approve
+from tests.judge.judge import who_may_enter
+from tests.machine.model import Access, Model
 from tests.rig.invariants import (
     can_work,
     check_everything,
@@ -48,8 +50,6 @@ from tests.rig.stand import (
     arn_of,
 )
 from tests.rig.test_calls import KINDS
-from tests.judge.judge import who_may_enter
-from tests.machine.model import Access, Model
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 

@@ -19,9 +19,9 @@ from django.conf import settings
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning.models import Grant
-from tests.rig.stand import GROUP, SECOND, Rig, arn_of, end_of
 from tests.judge.judge import Session, may_do, who_may_enter
 from tests.judge.state import Principal, State
+from tests.rig.stand import GROUP, SECOND, Rig, arn_of, end_of
 
 EDGES: Final = {
     ("scheduled", "pending"),

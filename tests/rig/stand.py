@@ -42,8 +42,8 @@ from tests.factories import (
     OfferFactory,
     UserFactory,
 )
-from tests.rig.clock import movable_clock, put_ahead
 from tests.judge.state import State, read_state
+from tests.rig.clock import movable_clock, put_ahead
 
 SOURCE: Final = "111111111111"
 TARGET: Final = "222222222222"
