@@ -2,7 +2,7 @@
 # what it needs first, which costs a few hundredths of a second when it is there already.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test test-long lint format lock bench-quick bench-full clean
+.PHONY: help demo demo-reset test rig rig-full lint format lock bench-quick bench-full clean
 
 PYTHON_IN_VENV := .venv/bin/python
 
@@ -27,9 +27,14 @@ test: ## Everything that CI runs: lint, then all tests on PostgreSQL, with cover
 	@scripts/lint.sh
 	@scripts/test.sh $(ARGS)
 
-test-long: ## Every call spoiled in every way, and random lives for as long as half an hour
+rig: ## Kill it, cut it off, spoil its calls, and judge who gets in; a few minutes (ARGS="--only kill")
 	@scripts/bootstrap.sh dev
-	@SALLYPORT_LONG=1 $(PYTHON_IN_VENV) -m pytest tests/rig tests/machine -n 2 $(ARGS)
+	@$(PYTHON_IN_VENV) -m tests.rig $(ARGS)
+
+rig-full: ## The same with every fault at every call and hundreds of random runs
+	@scripts/bootstrap.sh dev
+	@$(PYTHON_IN_VENV) -m tests.rig --full $(ARGS)
+	@SALLYPORT_LONG=1 $(PYTHON_IN_VENV) -m pytest tests/machine -n 2
 
 lint: ## Formatting, lint, types, import layers, templates, deploy checks, migrations
 	@scripts/bootstrap.sh dev

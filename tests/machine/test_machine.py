@@ -4,7 +4,7 @@ After each step the judge says who gets in and can work; that has to be within w
 allows, whatever went wrong. At the end of each run the faults stop, time passes, and everything
 has to come to its end: each access ended, nothing of ours left.
 
-The seeds are fixed, so that CI is the same each time. `make test-long` tries more and other ones;
+The seeds are fixed, so that CI is the same each time. `make rig-full` tries more and other ones;
 a failure prints its steps, and `@reproduce_failure` as it prints it replays them.
 """
 
@@ -38,6 +38,7 @@ from tests.rig.invariants import (
     check_no_orphans,
     issued_roles,
 )
+from tests.rig.spoiled import KINDS
 from tests.rig.stand import (
     GROUP,
     LEASE_AND_MORE,
@@ -49,7 +50,6 @@ from tests.rig.stand import (
     administrator,
     arn_of,
 )
-from tests.rig.test_calls import KINDS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 

@@ -1,7 +1,5 @@
 """What workers are killed in the midst of: one entry for each operation, with how to prepare it."""
 
-import os
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,13 +13,6 @@ from provisioning.models import Grant
 from tests.aws_world import approve
 from tests.factories import AccountPairFactory, AwsAccountFactory, ConnectionCheckFactory
 from tests.rig.stand import SHORT, Rig, fresh
-
-LONG: Final = bool(os.environ.get("SALLYPORT_LONG"))
-"""Also the cases that hardly differ from another one."""
-SHARE: Final = int(os.environ.get("SHARE", "5"))
-"""`make test` runs every fifth case, always the same ones; `SHARE=1` and `make test-long` all."""
-ONLY: Final = os.environ.get("CASE", "")
-"""Only the cases whose name contains this."""
 
 
 @dataclass(frozen=True)
@@ -166,10 +157,3 @@ def _numbered(calls: list[Any]) -> Iterator[Point]:
 def named(name: str) -> Operation:
     """One of the operations."""
     return next(one for one in OPERATIONS if one.name == name)
-
-
-def wanted(name: str) -> bool:
-    """Whether to run this case: it was asked for by name, or it is of this run's share."""
-    if ONLY:
-        return ONLY in name
-    return LONG or zlib.crc32(name.encode()) % SHARE == 0
