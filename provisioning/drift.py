@@ -1,10 +1,16 @@
 """Scanning accounts: what AWS holds beside what the rows say.
 
+While AWS collects a page, the rows of the account are read; while a page is compared, AWS collects
+the next one.
+
 A scan reads and compares, and changes nothing in AWS. What it finds asks a worker to look with
 fresh eyes: at the grant (`converge`), or at the group or role (`cutback`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
@@ -23,7 +29,7 @@ from provisioning.aws.errors import AwsError
 from provisioning.aws.scan import Page, ScannedUser, scan
 from provisioning.core import drift
 from provisioning.core.drift import Drift, Kind, Thing
-from provisioning.core.plan import FoundGroup, FoundRole
+from provisioning.core.plan import FoundGroup, FoundRole, GrantSpec
 from provisioning.core.states import Phase
 from provisioning.entry import enter_for_scan
 from provisioning.failures import in_words
@@ -188,6 +194,8 @@ class _Scan:
     row: AccountScan
     roles_seen: set[int] = field(default_factory=set)
     """Grants whose role was there."""
+    expected: dict[str, tuple[int, GrantSpec]] = field(default_factory=dict)
+    """Roles that should be there as approved, by name in lower case: their grant and its spec."""
     members_seen: set[tuple[str, str]] = field(default_factory=set)
     """Switch group and unique id of the users who are in it."""
     extra: list[tuple[str, ScannedUser]] = field(default_factory=list)
@@ -210,9 +218,11 @@ class _Scan:
         """Read all pages, then say what was missing in them. Raises AwsError, Superseded."""
         with enter_for_scan(self.account) as session:
             try:
-                for page in scan(session.client):
-                    self._hold()
-                    self._page(page)
+                with _read_ahead(scan(session.client)) as pages:
+                    self._expect()
+                    for page in pages:
+                        self._hold()
+                        self._page(page)
             finally:
                 self.row.calls = session.tally.sent
                 pacing.learn(self.account, session.tally.throttled)
@@ -231,7 +241,9 @@ class _Scan:
 
     def _page(self, page: Page) -> None:
         self.row.objects_seen += page.objects
-        for roles in batched(page.roles.items(), CHUNK):
+        now = database_now()
+        suspects = [one for one in page.roles.items() if not self._is_as_expected(*one, now)]
+        for roles in batched(suspects, CHUNK):
             self._roles(roles)
         for name, group in page.groups.items():
             self._group(name, group)
@@ -240,7 +252,24 @@ class _Scan:
 
     # --- Roles -------------------------------------------------------------------------------
 
+    def _expect(self) -> None:
+        """What AWS should show, by the rows of this moment. AWS allows an account some thousand
+        roles, so they fit in memory."""
+        now = database_now()
+        for grant in _comparable().live().filter(request__offer__pair__target=self.account):
+            if self._is_settled(grant, now):
+                self.expected[grant.role_name.lower()] = grant.pk, spec_of_role(grant)
+
+    def _is_as_expected(self, name: str, role: FoundRole, now: datetime) -> bool:
+        """Whether nothing about a role needs another look at its row, as with nearly all."""
+        pk, spec = self.expected.get(name.lower(), (0, None))
+        if spec is None or drift.of_role(spec, role, now) is not None:
+            return False
+        self.roles_seen.add(pk)
+        return True
+
     def _roles(self, roles: Sequence[tuple[str, FoundRole]]) -> None:
+        """Compare with the rows as they are after the page was read."""
         now = database_now()
         codes = {name.rpartition("-")[2] for name, _ in roles}
         rows = _comparable().filter(
@@ -375,6 +404,26 @@ class _Scan:
             lifecycle.look_again(through.values_list("pk", flat=True), now)
         elif row.kind == Kind.ORPHAN and row.seen >= 2:
             row.act_at = row.act_at or max(now, row.first_seen_at + settings.ORPHAN_GRACE)
+
+
+@contextmanager
+def _read_ahead(pages: Iterator[Page]) -> Iterator[Iterator[Page]]:
+    """The pages, of which the next one is being read while the caller works on this one."""
+    context = copy_context()
+    with ThreadPoolExecutor(max_workers=1) as reader:
+
+        def one() -> Page | None:
+            return next(pages, None)
+
+        def read() -> "Future[Page | None]":
+            return reader.submit(context.run, one)
+
+        def in_turn(coming: "Future[Page | None]") -> Iterator[Page]:
+            while (page := coming.result()) is not None:
+                coming = read()
+                yield page
+
+        yield in_turn(read())
 
 
 def _comparable() -> GrantQuerySet:

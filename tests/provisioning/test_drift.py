@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from audit.models import AuditEvent
 from provisioning import converge, cutback, drift, services, switch_groups
 from provisioning.aws import scan as scan_module
 from provisioning.models import AccountScan, DriftFinding, Grant
-from tests.aws_world import Approved, Aws, only_statement
+from tests.aws_world import Approved, Aws, approve, only_statement
 
 SOURCE, TARGET = "111111111111", "222222222222"
 GROUP = "switch-to-222222222222"
@@ -545,6 +546,42 @@ def test_an_access_that_is_being_made_is_no_drift(
     scan(target)
 
     assert findings(source) == findings(target) == []
+
+
+def test_what_changed_after_the_rows_were_read_is_compared_with_the_rows_of_now(
+    active: Grant,
+    approved: Approved,
+    bob: User,
+    alice: User,
+    target: AwsAccount,
+    aws: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """AWS collects the page while the rows are read: access given or extended meanwhile is there
+    in the one and not in the other."""
+    changed = Event()
+    read_rows = drift._Scan._expect
+
+    def rows_before_the_change(one: drift._Scan) -> None:
+        read_rows(one)
+        request = services.extend_access(
+            person=alice, grant=active, duration=timedelta(minutes=10), reason="Not done yet."
+        )
+        approve(request, bob)
+        settle(active)
+        settle(approved())
+        changed.set()
+
+    def page_after_it(iam: Any) -> Any:
+        assert changed.wait(60)
+        yield from scan_module.scan(iam)
+
+    monkeypatch.setattr(drift._Scan, "_expect", rows_before_the_change)
+    monkeypatch.setattr(drift, "scan", page_after_it)
+
+    assert scan(target).error == ""
+    assert findings(target) == []
+    assert set(Grant.objects.values_list("phase", flat=True)) == {"active"}
 
 
 # --- What no finding of its own tells --------------------------------------------------------
