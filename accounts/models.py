@@ -429,6 +429,11 @@ class ProfileVersion(FieldConstraints):
         return f"{self.profile.name} v{self.number}"
 
     @property
+    def number_of_policies(self) -> int:
+        """How many policies a role of this version carries, the dated deny not counted."""
+        return len(self.managed_policies) + (self.inline_policy is not None)
+
+    @property
     def report(self) -> Report:
         """What these permissions amount to; worked out anew, so it follows what is known today."""
         return review(self.managed_policies, self.inline_policy)

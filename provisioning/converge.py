@@ -5,6 +5,7 @@ approver is the same without the last part. A message only says which grant: eve
 read here, so a lost, doubled, late or forged message does no harm.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -27,9 +28,6 @@ log = structlog.get_logger(__name__)
 
 UNKNOWN_AFTER: Final = 7
 """Attempts, two minutes in all, after which a user that AWS does not know counts as gone [4.6]."""
-ROOM: Final = {True: {Side.SOURCE: 4, Side.TARGET: 6}, False: {Side.SOURCE: 2, Side.TARGET: 7}}
-"""Calls that giving and removing take in each account."""
-
 CRASHED: Final = "An error inside Sallyport, which its operators find in the worker's log."
 
 
@@ -92,10 +90,25 @@ def _work(grant: Grant) -> None:
 
 def _take_room(grant: Grant, needed: tuple[Side, ...], now: datetime) -> None:
     """Keep within what the accounts take; whoever is to be locked out does not wait for that."""
-    urgent = grant.revoked_at is not None and grant.locked_out_at is None
-    calls = ROOM[grant.should_exist(now)]
-    room = {_account(grant, side): calls[side] for side in needed}
-    pacing.take_all(room, now=now, urgent=urgent)
+    pacing.take_all(room_for(grant, needed, now), now=now, urgent=grant.is_to_be_locked_out)
+
+
+def room_for(grant: Grant, needed: Iterable[Side], now: datetime) -> dict[AwsAccount, int]:
+    """How many IAM calls a run makes in each account. AssumeRole counts in the portal's own account
+    and against another limit [AWS-FACTS 7.12]."""
+    calls = _calls_of_giving(grant) if grant.should_exist(now) else _calls_of_removing(grant)
+    return {_account(grant, side): calls[side] for side in needed}
+
+
+def _calls_of_giving(grant: Grant) -> dict[Side, int]:
+    """The user, their groups, the membership; the role with its deny and policies, two looks."""
+    return {Side.SOURCE: 3, Side.TARGET: 4 + grant.profile_version.number_of_policies}
+
+
+def _calls_of_removing(grant: Grant) -> dict[Side, int]:
+    """The membership; the role with its deny and policies, two looks, and locking out before."""
+    lock_out = int(grant.is_to_be_locked_out)
+    return {Side.SOURCE: 1, Side.TARGET: 4 + grant.profile_version.number_of_policies + lock_out}
 
 
 def _learn(grant: Grant, doors: Doors) -> None:

@@ -241,13 +241,16 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         return self.exclude(phase=Phase.ENDED)
 
     def due(self, now: datetime) -> Self:
-        """Grants that a worker should look at: removals first, then one of each target account in
-        turn, so that a thousand of one account do not keep the others waiting.
+        """Grants that a worker should look at: first who is to be locked out, then other removals;
+        of these one of each target account in turn, so that a thousand of one account do not keep
+        the others waiting.
 
-        Whatever is past its end or revoked is a removal, whatever its recorded phase says.
+        Whatever is past its end or revoked is a removal, whatever its recorded phase says. At its
+        end AWS closes an access by itself; a revoked one is open until a worker has been there.
         """
+        lock_out = Q(revoked_at__isnull=False, locked_out_at__isnull=True)
         ending = Q(revoked_at__isnull=False) | Q(ends_at__lte=now)
-        removal = models.Case(models.When(ending, then=0), default=1)
+        removal = models.Case(models.When(lock_out, then=0), models.When(ending, then=1), default=2)
         turn = models.Window(
             RowNumber(),
             partition_by=[F("request__offer__pair__target"), removal],
@@ -354,6 +357,11 @@ class Grant(models.Model):
     def role_name(self) -> str:
         """Name of the issued role."""
         return naming.role_name(self.profile_version.role_name, self.identity.user_name, self.code)
+
+    @property
+    def is_to_be_locked_out(self) -> bool:
+        """Whether it was revoked and no worker has been there yet: that waits for nothing."""
+        return self.revoked_at is not None and self.locked_out_at is None
 
     @property
     def needs_attention(self) -> bool:

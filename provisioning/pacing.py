@@ -5,6 +5,7 @@ What locks somebody out never waits: its calls are counted, and others wait long
 """
 
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -58,6 +59,40 @@ def has_room(account: AwsAccount, calls: int) -> bool:
     except TooFast:
         return False
     return True
+
+
+class Admission:
+    """Who of many that are due goes to the workers now: as many as their accounts soon have room
+    for.
+
+    The rest stay due in the database. A worker that finds no room has claimed a grant and given it
+    back for nothing, and with a thousand ends at once it would do little else.
+    """
+
+    def __init__(self, now: datetime, ahead: timedelta) -> None:
+        self._now, self._ahead = now, ahead
+        self._room: dict[int, float] = {}
+
+    def admits(self, calls: Mapping[AwsAccount, int]) -> bool:
+        """Whether these calls may begin soon; counts them if so."""
+        if any(self._left(account) <= 0 for account in calls):
+            return False
+        self.count(calls)
+        return True
+
+    def count(self, calls: Mapping[AwsAccount, int]) -> None:
+        """Count the calls of what waits for nothing."""
+        for account, number in calls.items():
+            self._room[account.pk] = self._left(account) - number
+
+    def _left(self, account: AwsAccount) -> float:
+        if account.pk not in self._room:
+            row = _row(account)
+            before = Pace(row.rate, row.free_at, row.slowed_at)
+            self._room[account.pk] = pace.room(
+                before, now=self._now, ahead=self._ahead, fastest=settings.CALLS_PER_SECOND
+            )
+        return self._room[account.pk]
 
 
 def take_all(room: dict[AwsAccount, int], *, now: datetime, urgent: bool = False) -> None:

@@ -22,12 +22,14 @@ from provisioning import (
     drift,
     lifecycle,
     onboard,
+    pacing,
     preview,
     retirement,
     switch_groups,
     tasks,
 )
 from provisioning.core.states import RequestState
+from provisioning.core.steps import Side
 from provisioning.models import AccessRequest, DriftFinding, Grant, PasswordRequest
 
 log = structlog.get_logger(__name__)
@@ -36,6 +38,8 @@ BATCH = 200
 """Things of one kind looked at in one round; the next round takes the next ones."""
 PATIENCE = timedelta(seconds=20)
 """How long a nudge may stay unanswered before the sweeper does the work itself."""
+PAUSE = timedelta(seconds=5)
+"""Between two rounds, unless the operators say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Sweeper:
     """Remembers which nudges it sent, so that it notices when nobody takes them up."""
 
     nudged: dict[str, datetime] = field(default_factory=dict)
+    pause: timedelta = PAUSE
+    """Until the next round: what this one sends has to last the workers so long."""
 
     def sweep(self) -> int:
         """One round. Returns how many things were due."""
@@ -60,7 +66,7 @@ class Sweeper:
         lapse_requests(now)
         retirement.close_stranded(now)
         created_users.lapse_passwords()
-        jobs = list(due(now))
+        jobs = list(due(now, self.pause))
         self.nudged = {job.key: self.nudged[job.key] for job in jobs if job.key in self.nudged}
         for job in jobs:
             self._handle(job, now)
@@ -81,9 +87,9 @@ class Sweeper:
             log.exception("sweep_job_failed", job=job.key)
 
 
-def due(now: datetime) -> Iterator[Job]:
+def due(now: datetime, pause: timedelta = PAUSE) -> Iterator[Job]:
     """Everything that waits for a worker, removals first."""
-    for grant in Grant.objects.due(now).filter(_unclaimed(now))[:BATCH]:
+    for grant in _grants(now, pause):
         yield Job(
             f"grant:{grant.pk}:{grant.generation}",
             tasks.converge_grant,
@@ -109,6 +115,21 @@ def due(now: datetime) -> Iterator[Job]:
         key = f"preview:{request.pk}:{request.next_look_at}"
         yield Job(key, tasks.preview_request, preview.preview, request.pk)
     yield from _drift(now)
+
+
+def _grants(now: datetime, pause: timedelta) -> Iterator[Grant]:
+    """Grants that are due, as many as their accounts have room for until the next round."""
+    pair = "request__offer__pair"
+    rows = Grant.objects.due(now).filter(_unclaimed(now))
+    admission = pacing.Admission(now, pause + pacing.PATIENCE)
+    rows = rows.select_related(f"{pair}__source", f"{pair}__target", "profile_version")
+    for grant in rows[:BATCH]:
+        room = converge.room_for(grant, Side, now)
+        if grant.is_to_be_locked_out:
+            admission.count(room)
+            yield grant
+        elif admission.admits(room):
+            yield grant
 
 
 def _of_created_users(now: datetime) -> Iterator[Job]:

@@ -34,10 +34,21 @@ class Pace:
 def take(pace: Pace, calls: int, *, now: datetime, fastest: float) -> tuple[Pace, timedelta]:
     """Promise `calls` calls: the pace afterwards, and how long to wait before the first."""
     rate = rate_at(pace, now, fastest)
-    earliest = now - timedelta(seconds=BURST / rate)
-    begins = min(max(pace.free_at, earliest), now + LONGEST)
+    begins = _begins(pace, rate, now)
     after = replace(pace, free_at=begins + timedelta(seconds=calls / rate))
     return after, max(begins - now, timedelta(0))
+
+
+def room(pace: Pace, *, now: datetime, ahead: timedelta, fastest: float) -> float:
+    """How many calls may still be promised that begin before `ahead` is over."""
+    rate = rate_at(pace, now, fastest)
+    return max(0.0, (now + ahead - _begins(pace, rate, now)).total_seconds() * rate)
+
+
+def _begins(pace: Pace, rate: float, now: datetime) -> datetime:
+    """When the next call that is promised may begin: in the past where a burst is allowed."""
+    earliest = now - timedelta(seconds=BURST / rate)
+    return min(max(pace.free_at, earliest), now + LONGEST)
 
 
 def rate_at(pace: Pace, now: datetime, fastest: float) -> float:

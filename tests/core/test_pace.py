@@ -88,3 +88,13 @@ def test_a_clock_that_went_back_opens_nothing() -> None:
     slowed = Pace(rate=2.0, free_at=NOW, slowed_at=NOW)
 
     assert pace.rate_at(slowed, NOW - timedelta(hours=1), 20.0) == 2.0
+
+
+def test_room_is_what_may_begin_before_the_time_ahead_is_over() -> None:
+    assert pace.room(IDLE, now=NOW, ahead=NONE, fastest=20.0) == pace.BURST
+    assert pace.room(IDLE, now=NOW, ahead=seconds(3), fastest=20.0) == pace.BURST + 60
+
+    current, _ = pace.take(IDLE, pace.BURST + 100, now=NOW, fastest=20.0)
+
+    assert pace.room(current, now=NOW, ahead=seconds(3), fastest=20.0) == 0
+    assert pace.room(current, now=NOW, ahead=seconds(6), fastest=20.0) == pytest.approx(20)

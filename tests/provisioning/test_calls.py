@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from accounts.models import AccountPair, Offer, User
+from audit.clock import database_now
 from provisioning import converge, services, settle, switch_groups
 from provisioning.aws import clients, sessions
+from provisioning.core.steps import Side
 from provisioning.models import Grant
 from tests.aws_world import Approved, Aws
 
@@ -64,6 +66,29 @@ def test_a_grant_of_a_prepared_pair_takes_ten_calls_and_its_revocation_nine(
     services.revoke(person=dana, grant=grant, reason="Wrong account.")
     assert settled(grant).phase == "ended"
     assert counter.take() == 9
+
+
+def expected(grant: Grant) -> int:
+    """What a worker asks room for, and one AssumeRole for each account beside it."""
+    room = converge.room_for(grant, Side, database_now())
+    return sum(room.values()) + len(room)
+
+
+def test_workers_ask_for_room_for_as_many_calls_as_they_make(
+    prepared: None, approved: Approved, dana: User, counter: Counter
+) -> None:
+    grant = approved()
+    counter.take()
+
+    foreseen = expected(grant)
+    grant = settled(grant)
+    assert counter.take() == foreseen
+
+    services.revoke(person=dana, grant=grant, reason="Wrong account.")
+    grant.refresh_from_db()
+    foreseen = expected(grant)
+    settled(grant)
+    assert counter.take() == foreseen
 
 
 def test_an_end_by_itself_takes_eight_calls(

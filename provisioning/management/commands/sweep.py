@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error, close_old_connections
 
-from provisioning.sweep import Sweeper
+from provisioning.sweep import PAUSE, Sweeper
 
 log = structlog.get_logger(__name__)
 
@@ -24,11 +25,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """--loop and --interval."""
         parser.add_argument("--loop", action="store_true", help="go on until SIGTERM or Ctrl-C")
-        parser.add_argument("--interval", type=float, default=5.0, help="seconds between rounds")
+        usual = PAUSE.total_seconds()
+        parser.add_argument("--interval", type=float, default=usual, help="seconds between rounds")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
-        sweeper = Sweeper()
+        sweeper = Sweeper(pause=timedelta(seconds=options["interval"]))
         if not options["loop"]:
             self.stdout.write(f"{sweeper.sweep()} due")
             return
