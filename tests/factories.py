@@ -27,8 +27,10 @@ from accounts.models import (
     IamIdentity,
     Offer,
     ProfileVersion,
+    Proposal,
     User,
 )
+from accounts.proposal_models import fingerprint
 from audit.clock import database_now
 from provisioning.models import PENDING_LIFETIME, AccessRequest, Decision, Grant
 
@@ -142,6 +144,24 @@ class OfferFactory(DjangoModelFactory[Offer]):
     def approver_groups(self: Any, create: bool, named: Any, **kwargs: Any) -> None:
         """Whose members approve."""
         self.approver_groups.set(named or [])
+
+
+class ProposalFactory(DjangoModelFactory[Proposal]):
+    """A proposal of nothing in particular: to make a new group. Name `proposed_by`."""
+
+    class Meta:
+        model = Proposal
+
+    kind = "group"
+    about = Sequence(lambda n: f"group:new:Team {n}")
+    title = "Make the group Team."
+    before = None
+    after = LazyFunction(lambda: {"name": "Team", "members": []})
+    differences = LazyFunction(list)
+    fingerprint = fingerprint(None)
+    proposed_by = SubFactory(UserFactory, role="admin")
+    reason = "Ticket 77: the night shift starts."
+    lapses_at = LazyFunction(lambda: database_now() + timedelta(days=14))
 
 
 class IamIdentityFactory(DjangoModelFactory[IamIdentity]):
