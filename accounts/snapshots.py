@@ -4,7 +4,7 @@ Everything of a model is in its snapshot, so a field that is added later is comp
 anybody thinking of it here; what it means is said in `widening`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -85,22 +85,35 @@ def _restored(field: Any, value: Any) -> Any:
 # --- Each kind of rule -----------------------------------------------------------------------
 
 
-def offer(offer: Offer, people: Mapping[str, Iterable[models.Model]]) -> dict[str, Any]:
-    """An offer with who is named on it, and the version of its profile: whoever confirms an offer
-    confirms those permissions."""
+def offer(
+    offer: Offer,
+    people: Mapping[str, Iterable[models.Model]],
+    stages: Sequence[Snapshot],
+) -> dict[str, Any]:
+    """An offer with who may ask, the stages of its approval, and the version of its profile:
+    whoever confirms an offer confirms those permissions."""
     return {
         **fields_of(offer),
         "profile_version": offer.profile.current.number,
         **{name: tokens(rows) for name, rows in people.items()},
+        "stages": list(stages),
     }
+
+
+def stage(
+    name: str, quorum: int, people: Iterable[models.Model], groups: Iterable[models.Model]
+) -> dict[str, Any]:
+    """One stage of approval."""
+    return {"name": name, "quorum": quorum, "people": tokens(people), "groups": tokens(groups)}
 
 
 def stored_offer(pk: int) -> dict[str, Any]:
     """An offer as it is in the database now."""
     found = Offer.objects.select_related("profile").get(pk=pk)
-    return offer(
-        found, {one.name: getattr(found, one.name).all() for one in Offer._meta.many_to_many}
-    )
+    people = {one.name: getattr(found, one.name).all() for one in Offer._meta.many_to_many}
+    rows = found.stages.order_by("position").prefetch_related("people", "groups")
+    stages = [stage(one.name, one.quorum, one.people.all(), one.groups.all()) for one in rows]
+    return offer(found, people, stages)
 
 
 def version(version: ProfileVersion) -> dict[str, Any]:
@@ -132,7 +145,7 @@ def uses_of(group: Group) -> dict[str, list[str]]:
         return {"decides_on": [], "may_ask_for": []}
     named = Offer.objects.with_accounts()
     return {
-        "decides_on": sorted({str(one) for one in named.filter(approver_groups=group)}),
+        "decides_on": sorted({str(one) for one in named.filter(stages__groups=group)}),
         "may_ask_for": sorted({str(one) for one in named.filter(eligible_groups=group)}),
     }
 

@@ -4,18 +4,35 @@ from typing import Any
 
 from accounts import services
 from accounts.models import Offer, User
-
-PEOPLE = ("eligible_users", "eligible_groups", "approver_users", "approver_groups")
+from accounts.services import StageWish
 
 
 def save(offer: Offer, *, actor: User, reason: str = "", **changed: Any) -> Offer:
     """Make or change an offer; a new one is open to alice and decided by bob."""
-    named = {name: list(getattr(offer, name).all()) if offer.pk else [] for name in PEOPLE}
-    if not offer.pk:
-        named["eligible_users"] = [User.objects.get(username="alice")]
-        named["approver_users"] = [User.objects.get(username="bob")]
-    named |= {name: changed.pop(name) for name in PEOPLE if name in changed}
+    rules = _rules(offer) | {name: changed.pop(name) for name in RULES & changed.keys()}
     wanted = Offer.objects.get(pk=offer.pk) if offer.pk else offer
     for name, value in changed.items():
         setattr(wanted, name, value)
-    return services.save_offer(actor=actor, offer=wanted, reason=reason, **named)
+    return services.save_offer(actor=actor, offer=wanted, reason=reason, **rules)
+
+
+RULES = {"eligible_users", "eligible_groups", "stages"}
+
+
+def _rules(offer: Offer) -> dict[str, Any]:
+    if not offer.pk:
+        alice, bob = (User.objects.get(username=name) for name in ("alice", "bob"))
+        return {"eligible_users": [alice], "stages": [StageWish(people=[bob])]}
+    return {
+        "eligible_users": list(offer.eligible_users.all()),
+        "eligible_groups": list(offer.eligible_groups.all()),
+        "stages": [
+            StageWish(
+                people=list(one.people.all()),
+                groups=list(one.groups.all()),
+                quorum=one.quorum,
+                name=one.name,
+            )
+            for one in offer.stages.all()
+        ],
+    }
