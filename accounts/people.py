@@ -146,6 +146,7 @@ def store_group(
     verb = "changed" if group.pk else "added"
     before = set(group.user_set.all()) if group.pk else set()
     group.name = name
+    group.full_clean()
     group.save()
     group.user_set.set(members)
     came, went = set(members) - before, before - set(members)

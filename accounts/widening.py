@@ -48,6 +48,11 @@ class Difference:
     sentence: str
     """What it means."""
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether a value is too long for a cell of a table."""
+        return "\n" in self.before + self.after
+
 
 NOTHING: Final = "\N{EN DASH}"
 """How a value that is not there is written."""

@@ -10,7 +10,7 @@ from audit.triggers import Rule, enforce
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0006_check_failing_since"),
+        ("accounts", "0008_approvers_are_in_stages"),
         ("audit", "0001_audit_events"),
     ]
 
