@@ -16,6 +16,7 @@ Beside AWS's own calls there are, for the process that started the server:
 - POST /sandbox-api/reset empties it, /sandbox-api/clock?offset=SECONDS puts its clock ahead;
 - POST /sandbox-api/quota?account=ID&name=RolesQuota&value=N gives an account another quota until
   the next start;
+- POST /sandbox-api/pages?size=N ends every page of a list after so many items, until a reset;
 - POST /sandbox-api/dump answers with everything that it holds, /sandbox-api/load takes that back;
 - POST /sandbox-api/faults with a list of faults (sandbox/faults.py) lets calls go wrong, none
   again after /sandbox-api/faults-clear; /sandbox-api/calls lists the calls that came in since,
@@ -164,6 +165,7 @@ class SandboxAws:
             "reset": self._reset,
             "clock": self._set_clock,
             "quota": self._set_quota,
+            "pages": lambda query, _: _set_pages(int(query["size"])),
             "dump": self._dump,
             "load": self._load,
             "faults": lambda _, environ: self.faults.arm(_posted(environ)),
@@ -186,6 +188,7 @@ class SandboxAws:
     def _reset(self, query: Params, environ: Environ) -> None:
         with self.lock:
             self._forget()
+            _set_pages(LARGEST_PAGE)
             self._offset = timedelta()
             self._changed()
         self.journal.clear()
@@ -372,6 +375,16 @@ def _set_quota(query: Params) -> None:
     """Give one account another quota, by its name in GetAccountSummary."""
     account = backend_of(query["account"], query.get("partition", "aws"))
     account.quotas[query["name"]] = int(query["value"])
+
+
+LARGEST_PAGE = 1000
+
+
+def _set_pages(size: int) -> None:
+    """End every page of a list after so many items, as AWS may at any time."""
+    if not 1 <= size <= LARGEST_PAGE:
+        raise ValueError(f"a page has 1 to {LARGEST_PAGE} items")
+    IamAnswers.largest_page = size
 
 
 def _signature(environ: Environ) -> tuple[str, str, str]:
