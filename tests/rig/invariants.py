@@ -165,8 +165,12 @@ def _changes(call: Any) -> bool:
 
 
 def _is_about_ours(call: Any) -> bool:
-    """By path and row, and where a role exists already, by its tag."""
-    kind, _, name = call["object"].split(":", 5)[-1].partition("/sallyport/")
+    """By path and row, and where a role exists already, by its tag. IAM does not know the path of
+    what is gone, so a call that was refused is judged by the name alone."""
+    path, _, name = call["object"].split(":", 5)[-1].rpartition("/")
+    kind, _, inside = path.partition("/")
+    if inside != "sallyport" and (inside or call["applied"]):
+        return False
     if kind == "group":
         pairs = AccountPair.objects.filter(source__account_id=call["account"])
         return pairs.filter(switch_group=name).exists()
