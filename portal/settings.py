@@ -269,15 +269,13 @@ MAIL_FROM = env.str("SALLYPORT_MAIL_FROM", default="sallyport@sandbox.invalid" i
 DEFAULT_FROM_EMAIL = MAIL_FROM or "webmaster@localhost"
 MAIL_FOLDER = VAR_DIR / "mail"
 """Where the sandbox's mail goes instead of a mail server."""
+_mail_url = env.str("SALLYPORT_MAIL_URL", default="")
+MAIL_IS_SENT = SANDBOX or bool(_mail_url)
+"""Whether this process knows a mail server; the notifier has to."""
 MAILERS = (
-    {
-        "default": {
-            "BACKEND": "sandbox.mail.FolderBackend",
-            "OPTIONS": {"folder": MAIL_FOLDER},
-        }
-    }
+    {"default": {"BACKEND": "sandbox.mail.FolderBackend", "OPTIONS": {"folder": MAIL_FOLDER}}}
     if SANDBOX
-    else mailers(env.str("SALLYPORT_MAIL_URL", default=""))
+    else mailers(_mail_url)
 )
 CHANNELS = channel_names(env.str("SALLYPORT_CHANNELS", default=""))
 """Names of the shared channels that admins can choose."""

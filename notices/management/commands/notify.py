@@ -55,7 +55,7 @@ class Command(BaseCommand):
             )
         except BadSetting as error:
             raise CommandError(str(error)) from error
-        if settings.MAIL_FROM and not settings.MAILERS:
+        if settings.MAIL_FROM and not settings.MAIL_IS_SENT:
             raise CommandError("Set SALLYPORT_MAIL_URL (or SALLYPORT_MAIL_URL_FILE), too.")
         return channels_of(addresses)
 
