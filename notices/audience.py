@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from accounts.models import User
-from notices.models import MAIL, Notice
+from notices.models import MAIL, Notice, NoticeQuerySet
 from notices.story import Story
 from provisioning import approvals
 from provisioning.models import AccessRequest
@@ -17,8 +17,10 @@ def holder(story: Story) -> list[User]:
 
 
 def approvers(story: Story) -> list[User]:
-    """Who can decide on the request now, and has not."""
-    return deciders(story.asked)
+    """Who can decide on the request now and has not been asked before: at first, and again when
+    an approval opens the next stage."""
+    before = set(told_of(story.asked, MAIL).values_list("person", flat=True))
+    return [one for one in deciders(story.asked) if one.pk not in before]
 
 
 def deciders(request: AccessRequest) -> list[User]:
@@ -30,14 +32,20 @@ def deciders(request: AccessRequest) -> list[User]:
 
 def asked_before(story: Story) -> list[User]:
     """Who was told by mail that this request waits, or is about to be."""
-    told = Notice.objects.filter(
-        event__subject=story.event.subject,
-        event__kind="request:state:pending",
-        channel=MAIL,
-        event_id__lt=story.event.pk,
-    ).exclude(state__in=[Notice.State.DROPPED, Notice.State.FAILED])
+    told = told_of(story.asked, MAIL).filter(event_id__lt=story.event.pk)
+    told = told.exclude(state__in=[Notice.State.DROPPED, Notice.State.FAILED])
     people = User.objects.filter(pk__in=told.values("person"), is_active=True)
     return list(people.order_by("username"))
+
+
+def told_of(request: AccessRequest, channel: str) -> NoticeQuerySet:
+    """The notices by which people were asked to decide on this request, by one channel."""
+    return Notice.objects.filter(
+        topic="asked",
+        channel=channel,
+        event__subject=request.subject,
+        event__data__request=request.code,
+    )
 
 
 def admins(story: Story) -> list[User]:

@@ -7,6 +7,7 @@ say, and its text goes to the delivery log.
 from django.urls import reverse
 
 from accounts.models import AccountPair
+from notices.audience import told_of
 from notices.core.message import Link, Message, Pointless, TooEarly
 from notices.core.words import one_line, paragraph, span, subject
 from notices.models import Notice
@@ -122,12 +123,8 @@ def settled(story: Story, reader: Reader) -> Message:
 
 def _require_told(story: Story, reader: Reader) -> None:
     """Go on only if this reader was told of the request."""
-    told = Notice.objects.filter(
-        event__subject=story.event.subject,
-        event__kind="request:state:pending",
-        event_id__lt=story.event.pk,
-        channel=reader.channel,
-        person=reader.person,
+    told = told_of(story.asked, reader.channel).filter(
+        person=reader.person, event_id__lt=story.event.pk
     )
     if told.filter(state=Notice.State.SENT).exists():
         return
@@ -148,6 +145,7 @@ def decided(story: Story, reader: Reader) -> Message:
         ),
         "request:state:approved": (f"{who} approved your request", _what_comes(request, reader)),
         "request:state:rejected": (f"{who} rejected your request", "Nothing was made in AWS."),
+        "request:state:cancelled": (f"{who} withdrew your request", "Nothing was made in AWS."),
         "request:state:expired": (
             "Your request lapsed",
             one_line(story.event.sentence) + " You can ask again.",

@@ -72,7 +72,7 @@ TOPICS: Final = (
     Topic(
         key="asked",
         title="Somebody asks for access that you decide on",
-        kinds=("request:state:pending",),
+        kinds=("request:state:pending", "request:approval"),
         to=(approvers,),
         words=texts.asked,
     ),
@@ -91,11 +91,12 @@ TOPICS: Final = (
     ),
     Topic(
         key="decided",
-        title="Your request was approved, rejected, or lapsed",
+        title="Your request was approved, rejected or ended, or lapsed",
         kinds=(
             "request:approval",
             "request:state:approved",
             "request:state:rejected",
+            "request:state:cancelled",
             "request:state:expired",
         ),
         to=(holder,),

@@ -1,14 +1,14 @@
 """Mail to one person, as HTML and as text."""
 
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import formataddr
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives, mailers
+from django.core.mail import EmailMessage, EmailMultiAlternatives, mailers
 from django.core.mail.backends.base import BaseEmailBackend
 from django.template.loader import render_to_string
 
@@ -16,6 +16,14 @@ from accounts.models import User
 from notices.channels.errors import NotSent
 from notices.core.message import Message
 from notices.core.words import one_line, subject
+
+
+class NoServer(BaseEmailBackend):
+    """For processes that know no mail server: they are not to send, and silence would hide it."""
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Refuse."""
+        raise ConnectionRefusedError("This process knows no mail server.")
 
 
 @dataclass(frozen=True)

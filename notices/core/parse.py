@@ -45,10 +45,10 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 def mailers(url: str) -> dict[str, dict[str, Any]]:
-    """Django's MAILERS from `smtp+tls://user:password@host:587`. Without an address nothing is
-    sent, which is right for every process but the notifier."""
+    """Django's MAILERS from `smtp+tls://user:password@host:587`. Without an address mail is an
+    error, which is right for every process but the notifier."""
     if not url:
-        return {"default": {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}}
+        return {"default": {"BACKEND": "notices.channels.mail.NoServer"}}
     parts = urlsplit(url)
     if parts.scheme not in _MAIL or not parts.hostname:
         raise BadSetting(

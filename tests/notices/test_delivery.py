@@ -21,7 +21,7 @@ from notices import deliver as delivery
 from notices.channels import chat, webhook
 from notices.channels.errors import NotSent
 from notices.core.message import Link, Message
-from notices.core.parse import ChannelAddress
+from notices.core.parse import ChannelAddress, mailers
 from notices.deliver import Channel, channels_of, claim, deliver
 from notices.gather import gather
 from notices.models import Notice, Route
@@ -131,6 +131,13 @@ def test_a_server_that_hangs_is_given_up_after_its_time(active: Notice, settings
         assert send_mail() == 0
 
     assert again(active).note == "The mail server hung up, or did not answer in time."
+
+
+def test_a_process_that_knows_no_server_says_so(active: Notice, settings: Settings) -> None:
+    settings.MAILERS = mailers("")
+    assert send_mail() == 0
+
+    assert again(active).note.startswith("The mail server cannot be reached")
 
 
 def test_after_a_day_of_attempts_a_notice_has_failed(active: Notice, settings: Settings) -> None:
