@@ -101,11 +101,10 @@ def _tidy(text: str) -> str:
 def _unit(word: str, before: timedelta) -> timedelta:
     """What a number counts; the one of `1 h 30` counts minutes, and no unit comes twice."""
     if not word:
-        unit = MINUTE
-    elif word not in _UNITS:
+        word = "min"
+    if word not in _UNITS:
         raise Unreadable
-    else:
-        unit = _UNITS[word]
+    unit = _UNITS[word]
     if before and unit >= before:
         raise Unreadable
     return unit
@@ -118,7 +117,7 @@ def _amount(part: re.Match[str], unit: timedelta) -> timedelta:
         return min(whole, MOST)
     if not part[3] or unit == MINUTE:
         raise Unreadable
-    share = int(part[2]) * unit / 10 ** len(part[2])
+    share: timedelta = int(part[2]) * unit / 10 ** len(part[2])
     return min(whole + share // MINUTE * MINUTE, MOST)
 
 

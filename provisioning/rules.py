@@ -136,4 +136,3 @@ def _other_offers(request: AccessRequest) -> list[str]:
     offers = Offer.objects.open_to(request.requester).with_accounts()
     same = offers.filter(pair__target=request.offer.pair.target_id).exclude(pk=request.offer_id)
     return [str(one) for one in same.order_by("profile__name", "pk")[:OTHERS_SHOWN]]
-

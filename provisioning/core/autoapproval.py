@@ -93,9 +93,7 @@ LOOK_AGAIN: Final = "What a worker looked at is no longer what is asked for."
 LOOK_FOUND: Final = "A worker found something in the accounts that a person should see."
 
 
-def objection_to_look(
-    *, looked: bool, is_of_this_plan: bool, is_clean: bool
-) -> str | None:
+def objection_to_look(*, looked: bool, is_of_this_plan: bool, is_clean: bool) -> str | None:
     """Why the look of a worker is not good enough for a rule; None when it is."""
     if not looked:
         return LOOK_FIRST
