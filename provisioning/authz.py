@@ -3,12 +3,14 @@
 Services enforce the answer, pages show it, and nobody else repeats it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from accounts.models import (
     LONGEST_GRANT,
     SHORTEST_GRANT,
+    AccountPair,
     IamIdentity,
     Offer,
     OfferQuerySet,
@@ -16,7 +18,7 @@ from accounts.models import (
 )
 from provisioning import approvals
 from provisioning.core.states import Phase, RequestState
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import AccessRequest, Grant, Stop
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,23 @@ def can_request(person: User, offer: Offer, *, needed: int | None = None) -> Ans
     eligible = Offer.objects.open_to(person).filter(pk=offer.pk).exists()
     others = offer.approvers().exclude(pk=person.pk).count()
     needed = needed or offer.approvals_needed
-    return _request_answer(person, offer, eligible, others, needed, identity_for(person, offer))
+    answer = _request_answer(person, offer, eligible, others, needed, identity_for(person, offer))
+    return _answer(
+        *answer.reasons, *_paused(person, offer.pair, Stop.objects.pausing().with_things())
+    )
 
 
 def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
     """The same for offers open to this person, with the same number of queries for any number."""
     identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
-    others = offers.with_other_approvers(person)
-    return [
-        (
-            offer,
-            _request_answer(
-                person,
-                offer,
-                True,
-                others[offer.pk],
-                offer.approvals_needed,
-                identities.get(offer.pair.source_id),
-            ),
-        )
-        for offer in offers.prefetch_related("profile__versions")
-    ]
+    others, stops = offers.with_other_approvers(person), list(Stop.objects.pausing().with_things())
+    answered = []
+    for offer in offers.prefetch_related("profile__versions"):
+        identity, needed = identities.get(offer.pair.source_id), offer.approvals_needed
+        answer = _request_answer(person, offer, True, others[offer.pk], needed, identity)
+        paused = _paused(person, offer.pair, stops)
+        answered.append((offer, _answer(*answer.reasons, *paused)))
+    return answered
 
 
 def _request_answer(
@@ -102,6 +100,30 @@ def _request_answer(
         None if eligible else "This offer is not open to you. Ask an admin to name you on it.",
         _too_few(others, needed),
         problem,
+    )
+
+
+def _paused(person: User, pair: AccountPair, stops: Iterable[Stop]) -> list[str]:
+    """What red buttons say against this person's access through this pair."""
+    return [
+        f"An admin has ended {stop.words} and paused new requests. Ask an admin to lift the pause."
+        if stop.is_pausing
+        else f"An admin is ending {stop.words} at this moment. Ask again in a minute."
+        for stop in stops
+        if stop.covers(person, pair)
+    ]
+
+
+def not_stopped(person: User, pair: AccountPair) -> Answer:
+    """May this person's access through a pair begin, or last longer, as far as red buttons go?"""
+    return _answer(*_paused(person, pair, Stop.objects.in_force().with_things()))
+
+
+def can_stop(person: User) -> Answer:
+    """May this person press the red button, or lift a pause? Any admin."""
+    return _answer(
+        *_basics(person),
+        None if person.is_portal_admin else "Only admins press the red button.",
     )
 
 

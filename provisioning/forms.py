@@ -172,6 +172,29 @@ class RetireForm(RevokeForm):
         self.fields["confirmation"].label = f"Type “{name}” to confirm"
 
 
+class StopForm(RetireForm):
+    """The red button: what ends, typed, and why; whether new requests are paused too."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    """Made with the page, so that a form that is sent twice is one press."""
+    pause = forms.BooleanField(
+        label="Pause new requests here until an admin lifts it",
+        required=False,
+        help_text="Nobody can ask, and nothing can be approved or taken in an emergency.",
+    )
+    field_order = ("confirmation", "reason", "pause")
+
+    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(name, *args, **kwargs)
+        self.fields["reason"].help_text = "It stays in the audit log; every holder sees it."
+
+
+class StopSearchForm(forms.Form):
+    """Finds whose access is to end."""
+
+    q = forms.CharField(label="Person, account or pair", required=False, max_length=64)
+
+
 class GrantFilterForm(forms.Form):
     """Narrows the list of grants. Unknown values are errors, not silently everything."""
 
