@@ -165,7 +165,7 @@ class RetireForm(RevokeForm):
         max_length=200,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
-    field_order = ("confirmation", "reason")
+    field_order: tuple[str, ...] = ("confirmation", "reason")
 
     def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -182,7 +182,7 @@ class StopForm(RetireForm):
         required=False,
         help_text="Nobody can ask, and nothing can be approved or taken in an emergency.",
     )
-    field_order = ("confirmation", "reason", "pause")
+    field_order: tuple[str, ...] = ("confirmation", "reason", "pause")
 
     def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(name, *args, **kwargs)
