@@ -208,6 +208,25 @@ def _stage_objection(request: AccessRequest, now: datetime) -> str | None:
     return "This request has lapsed: nobody decided in time." if request.lapses_at <= now else None
 
 
+def can_change_terms(person: User, request: AccessRequest, now: datetime) -> Answer:
+    """May this person put a shorter time or a later start in place of what was asked for?"""
+    return _answer(
+        *can_decide(person, request, now).reasons,
+        "More time is approved as it was asked for, or rejected." if request.extends_id else None,
+    )
+
+
+def can_comment(person: User, request: AccessRequest) -> Answer:
+    """May this person ask or answer here? Who asked for access, and who decides on it."""
+    own = person.pk == request.requester_id
+    concerns_them = own or Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    return _answer(
+        *_basics(person),
+        None if concerns_them else "Only the requester and the approvers of the offer can.",
+        None if request.is_discussed else "This is over, so nobody would answer.",
+    )
+
+
 def can_look_again(person: User, request: AccessRequest) -> Answer:
     """May this person have a worker try the plan again? Who asked, who decides, any admin."""
     concerns_them = (

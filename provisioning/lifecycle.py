@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F, Q
 
-from accounts.models import AccountPair, AwsAccount
+from accounts.models import AccountPair, AwsAccount, User
 from audit.models import append, append_all, event
 from provisioning import approvals
 from provisioning.core.states import Phase, RequestState
 from provisioning.core.steps import PlanStep
-from provisioning.models import AccessRequest, Decision, Grant, Stop, look_due
+from provisioning.models import AccessRequest, Comment, Decision, Grant, Stop, look_due
 
 WORKER = "system:worker"
 SWEEPER = "system:sweeper"
@@ -145,10 +145,70 @@ def _note_approval(decision: Decision) -> None:
     )
 
 
+@transaction.atomic
+def change_terms(
+    request: AccessRequest,
+    *,
+    actor: User,
+    duration: timedelta | None,
+    starts_at: datetime | None,
+    sentence: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Put other terms in place of what was asked for; none for those that were asked for.
+
+    What a worker found stays, but not its steps: they show the former terms, so it looks again.
+    Raises StaleState when the request does not wait any more.
+    """
+    waiting = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
+    seen = None if request.preview is None else request.preview | {"steps": []}
+    changed = waiting.update(
+        terms_duration=duration,
+        terms_start=starts_at,
+        terms_by=actor,
+        terms_at=now,
+        preview=seen,
+        next_look_at=now,
+    )
+    if changed != 1:
+        raise StaleState("This request has been decided or withdrawn meanwhile.")
+    request.terms_duration, request.terms_start = duration, starts_at
+    append(
+        kind="request:terms",
+        actor=actor.username,
+        subject=request.subject,
+        sentence=sentence,
+        reason=reason,
+        data={
+            "minutes": int(request.lasts / timedelta(minutes=1)),
+            "starts_at": request.begins_at.isoformat() if request.begins_at else None,
+            "asked_minutes": int(request.duration / timedelta(minutes=1)),
+            "asked_starts_at": request.starts_at.isoformat() if request.starts_at else None,
+        },
+    )
+
+
+@transaction.atomic
+def say(comment: Comment) -> None:
+    """Store a question about a request, or an answer."""
+    comment.save(force_insert=True)
+    request, author = comment.request, comment.author
+    own = author.pk == request.requester_id
+    append(
+        kind="request:answer" if own else "request:question",
+        actor=author.username,
+        subject=request.subject,
+        sentence=f"{author.label} {'answered' if own else 'asked a question'}.",
+        reason=comment.text,
+        data={"comment": comment.pk, "request": request.code},
+    )
+
+
 def _start_grant(decision: Decision) -> Grant:
     """The clock of a grant starts at the decision, or at the later start that was asked for."""
     request, now = decision.request, decision.decided_at
-    start = max(now, request.starts_at or now)
+    start = max(now, request.begins_at or now)
     phase = Phase.SCHEDULED if start > now else Phase.PENDING
     grant = Grant.objects.create(
         request=request,
@@ -157,7 +217,7 @@ def _start_grant(decision: Decision) -> Grant:
         profile_version=request.profile_version,
         phase=phase,
         starts_at=start,
-        ends_at=(start + request.duration).replace(microsecond=0),
+        ends_at=(start + request.lasts).replace(microsecond=0),
         fingerprint=decision.fingerprint,
         iam_user_arn=request.identity.arn,
         iam_user_id=request.identity.unique_id,
@@ -705,12 +765,14 @@ def note_account_retired(account: AwsAccount, now: datetime) -> None:
 def note_preview(request: AccessRequest, preview: dict[str, object], began: datetime) -> None:
     """Store what a worker found when it tried the plan. It changes no state, so no event.
 
-    A look that began before the one that is stored tells nothing new. What somebody asked for
-    after the look began asks for another one, so that stays asked for.
+    A look that began before the one that is stored tells nothing new, nor does one that began
+    before the terms were changed. What somebody asked for after the look began asks for another
+    one, so that stays asked for.
     """
     newest = Q(previewed_at__isnull=True) | Q(previewed_at__lte=began)
+    as_now = Q(terms_at__isnull=True) | Q(terms_at__lte=began)
     row = AccessRequest.objects.filter(pk=request.pk)
-    row.filter(newest).update(preview=preview, previewed_at=began)
+    row.filter(newest, as_now).update(preview=preview, previewed_at=began)
     row.filter(next_look_at__lte=began).update(next_look_at=None)
 
 

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now, RowNumber
+from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Now, RowNumber
 from django.urls import reverse
 
+from accounts.aws_names import validate_one_line
 from accounts.models import AccountPair, AwsAccount, IamIdentity, Offer, ProfileVersion, User
 from provisioning.core import naming, states
 from provisioning.core.drift import Kind, Thing
@@ -50,6 +51,7 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             "profile_version__profile",
             "grant",
             "extends__request",
+            "terms_by",
         )
 
     def to_decide(self, person: User) -> Self:
@@ -63,6 +65,14 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             return self
         offers = Offer.objects.decided_by(person).values("pk")
         return self.filter(Q(requester=person) | Q(offer__in=offers))
+
+    def with_unread(self, person: User) -> Self:
+        """Add as `unread` how many comments of others a person has not seen."""
+        seen = ReadMark.objects.filter(request=OuterRef("request"), person=person)
+        new = Comment.objects.filter(request=OuterRef("pk")).exclude(author=person)
+        new = new.filter(pk__gt=Coalesce(Subquery(seen.values("comment_id")), 0))
+        counted = new.order_by().values("request").annotate(count=Count("pk")).values("count")
+        return self.annotate(unread=Coalesce(Subquery(counted), 0))
 
     def waiting(self) -> Self:
         """Requests without a decision."""
@@ -96,6 +106,16 @@ class AccessRequest(models.Model):
     )
     extends_until = models.DateTimeField(null=True, blank=True)
     """The end that an extension asks for, known when asking: the end then, plus the duration."""
+    terms_duration = models.DurationField(null=True, blank=True, editable=False)
+    """A shorter duration that an approver put in place of the one asked for."""
+    terms_start = models.DateTimeField(null=True, blank=True, editable=False)
+    """A later start, likewise. Both are part of the plan: whoever approved another is asked again
+    (docs/adr/0028)."""
+    terms_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="+"
+    )
+    terms_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When somebody last changed the terms, back to what was asked included."""
     reason = models.CharField(max_length=500)
     approvals_needed = models.PositiveSmallIntegerField(default=1, db_default=1)
     """How many different people must approve, as the offer said when asked (`approvals.needed`)."""
@@ -136,6 +156,22 @@ class AccessRequest(models.Model):
                 name=ONE_EXTENSION,
                 violation_error_message=EXTENSION_ASKED,
             ),
+            models.CheckConstraint(
+                condition=Q(terms_duration__isnull=True)
+                | Q(terms_duration__gt=timedelta(0), terms_duration__lte=F("duration")),
+                name="request_terms_are_not_longer",
+            ),
+            models.CheckConstraint(
+                condition=Q(terms_start__isnull=True)
+                | Q(starts_at__isnull=True)
+                | Q(terms_start__gte=F("starts_at")),
+                name="request_terms_are_not_sooner",
+            ),
+            models.CheckConstraint(
+                condition=Q(extends__isnull=True)
+                | Q(terms_duration__isnull=True, terms_start__isnull=True),
+                name="request_terms_are_of_new_access",
+            ),
         ]
         indexes = [models.Index(fields=["state", "lapses_at"], name="request_state_lapses")]
 
@@ -145,6 +181,21 @@ class AccessRequest(models.Model):
     def get_absolute_url(self) -> str:
         """The request's page."""
         return reverse("provisioning:request", args=[self.code])
+
+    @property
+    def lasts(self) -> timedelta:
+        """How long the access would last: as an approver changed it, else as asked."""
+        return self.terms_duration or self.duration
+
+    @property
+    def begins_at(self) -> datetime | None:
+        """The later start, as an approver changed it, else as asked; None for the decision."""
+        return self.terms_start or self.starts_at
+
+    @property
+    def has_other_terms(self) -> bool:
+        """Whether an approver changed what was asked for."""
+        return self.terms_duration is not None or self.terms_start is not None
 
     @property
     def obstacles(self) -> list[dict[str, str]]:
@@ -162,6 +213,14 @@ class AccessRequest(models.Model):
     def looks_failed(self) -> int:
         """How many looks in a row got no answer from AWS."""
         return int((self.preview or {}).get("failed", 0))
+
+    @property
+    def is_discussed(self) -> bool:
+        """Whether questions are of use: somebody is to decide, or there is access."""
+        if self.state == RequestState.PENDING:
+            return True
+        grant = getattr(self, "grant", None) or self.extends
+        return grant is not None and grant.phase != Phase.ENDED
 
     @property
     def subject(self) -> str:
@@ -209,6 +268,38 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verdict} {self.request_id}"
+
+
+class Comment(models.Model):
+    """A question about a request, or an answer. It is never changed."""
+
+    request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="comments")
+    author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    text = models.CharField(max_length=500, validators=[validate_one_line])
+    said_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"comment {self.pk} on {self.request_id}"
+
+
+class ReadMark(models.Model):
+    """How far a person has read the comments on a request."""
+
+    request = models.ForeignKey(AccessRequest, on_delete=models.CASCADE, related_name="read_marks")
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    comment_id = models.BigIntegerField()
+    """The newest comment that they have seen."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["request", "person"], name="read_mark_is_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} has read {self.request_id}"
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
