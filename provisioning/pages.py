@@ -283,7 +283,7 @@ def about_requester(request: AccessRequest) -> Person:
     return Person(
         held=held,
         adds=None if request.extends_id else delta.difference(asked, [_as_held(o) for o in held]),
-        earlier=others.filter(offer=request.offer).order_by("-id")[:EARLIER],
+        earlier=list(others.filter(offer=request.offer).order_by("-id")[:EARLIER]),
         states=dict(counted.annotate(Count("pk"))),
     )
 
