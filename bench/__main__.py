@@ -1,17 +1,20 @@
-"""`python -m bench`: measure, print the table, and with --write keep it in RESULTS.md."""
+"""`python -m bench`: measure, print the tables, and with --write keep them in RESULTS.md."""
 
 import argparse
 import logging
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+
+from bench import results
+from bench.results import Part
 
 if TYPE_CHECKING:
     from bench.figures import Line
@@ -20,16 +23,29 @@ if TYPE_CHECKING:
 
     type Measure = Callable[[Control, Size], list[Line]]
 
-FOLDER = Path(__file__).resolve().parent
-RESULTS = FOLDER / "RESULTS.md"
+MEASURES = {
+    "calls": "bench.measures:calls_of_a_grant",
+    "time": "bench.measures:time_of_a_grant",
+    "scripts": "bench.measures:other_scripts",
+    "tools": "bench.tools:other_tools",
+    "parallel": "bench.measures:grants_in_parallel",
+    "dispatch": "bench.dispatch:through_the_broker",
+    "drift": "bench.drift:drift_scan",
+    "ends": "bench.ends:many_ends",
+    "memory": "bench.measures:memory",
+}
+"""All measures by name, in the order of RESULTS.md. They import models, so Django comes first."""
 
 
 def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--full", action="store_true", help="more repetitions, and other tools")
-    parser.add_argument("--write", action="store_true", help="keep the table in bench/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="keep the tables in bench/RESULTS.md")
     parser.add_argument("--only", default="", help="names of measures, separated by commas")
+    parser.add_argument(
+        "--assemble", action="store_true", help="make RESULTS.md of its parts; measure nothing"
+    )
     return parser.parse_args()
 
 
@@ -57,43 +73,27 @@ def django_on_postgresql() -> Iterator[None]:
         services.stop()
 
 
-def measures() -> dict[str, "Measure"]:
-    """All measures by name, in the order of the table."""
-    from bench import dispatch, drift, ends, tools
-    from bench import measures as grants
-
-    return {
-        "calls": grants.calls_of_a_grant,
-        "time": grants.time_of_a_grant,
-        "scripts": grants.other_scripts,
-        "tools": tools.other_tools,
-        "parallel": grants.grants_in_parallel,
-        "dispatch": dispatch.through_the_broker,
-        "drift": drift.drift_scan,
-        "ends": ends.many_ends,
-        "memory": grants.memory,
-    }
-
-
-def measured(names: Collection[str], *, full: bool) -> "Iterator[Line]":
-    """The lines of these measures, one after the other, against a server of their own each."""
+def measured(names: Collection[str], *, full: bool) -> Iterator[Part]:
+    """These measures, one after the other, against a server of their own each."""
     from bench import server
     from bench.figures import Skipped
     from bench.measures import FULL, QUICK
     from bench.world import NotAsWanted
 
-    for name, measure in measures().items():
-        if names and name not in names:
-            continue
-        began = time.monotonic()
+    for name in names:
+        began, at, load = time.monotonic(), datetime.now(UTC), os.getloadavg()[0]
+        lines: list[Line] = []
         with TemporaryDirectory() as folder, server.running(Path(folder) / "aws.log") as aws:
             # botocore reads it when a client is made; no client of another server is used again.
             os.environ["AWS_ENDPOINT_URL"] = aws.endpoint
+            measure: Measure = resolve_name(MEASURES[name])
             try:
-                yield from measure(aws, FULL if full else QUICK)
+                lines += measure(aws, FULL if full else QUICK)
             except NotAsWanted as error:
-                yield Skipped(name, str(error))
-        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+                lines.append(Skipped(name, str(error)))
+        seconds = time.monotonic() - began
+        print(f"{name}: {seconds:.0f} s", file=sys.stderr)
+        yield Part(name, "full" if full else "quick", lines, at, seconds, load)
 
 
 def quiet() -> None:
@@ -105,30 +105,29 @@ def quiet() -> None:
     logging.getLogger().addHandler(nowhere)
 
 
-def report(lines: "list[Line]", *, full: bool, seconds: float) -> str:
-    """The table with what a reader must know of the run."""
-    from bench.figures import table
-
-    command = "make bench-full" if full else "make bench-quick"
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    return (
-        f"# Results\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds:.0f} s; "
-        f"{machine}; load at the end {load}.\n\n{table(lines)}\n"
-    )
+def chosen(only: str) -> list[str]:
+    """The names of the measures that were asked for, in the order of RESULTS.md; all by default."""
+    asked = set(filter(None, only.split(",")))
+    if unknown := asked.difference(MEASURES):
+        raise SystemExit(
+            f"No measure is called {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}."
+        )
+    return [name for name in MEASURES if name in asked or not asked]
 
 
 def main() -> int:
-    """Measure what was asked for. 0 even where a goal is missed: the table says so."""
+    """Measure what was asked for. 0 even where a goal is missed: the tables say so."""
     asked = arguments()
-    began = time.monotonic()
-    with django_on_postgresql():
-        quiet()
-        lines = list(measured(set(filter(None, asked.only.split(","))), full=asked.full))
-    text = report(lines, full=asked.full, seconds=time.monotonic() - began)
-    print(text)
-    if asked.write:
-        RESULTS.write_text(text)
+    if not asked.assemble:
+        names = chosen(asked.only)
+        with django_on_postgresql():
+            quiet()
+            for part in measured(names, full=asked.full):
+                print(f"\n## {part.measure}\n\n{part.text}", flush=True)
+                if asked.write:
+                    part.keep()
+    if asked.write or asked.assemble:
+        results.RESULTS.write_text(results.assembled(MEASURES))
     return 0
 
 

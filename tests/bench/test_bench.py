@@ -1,6 +1,8 @@
 """The bench's server does what it claims, and every measure still works. Nothing here is timed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 import boto3
 import pytest
@@ -8,11 +10,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from pytest_django.fixtures import Settings
 
-from bench import dispatch, ends, measures, server
-from bench.__main__ import report
+from bench import dispatch, ends, measures, results, server
+from bench.__main__ import MEASURES, chosen
 from bench.aws import BURST, Limit, Record
 from bench.figures import Figure, Line, Pairs, Skipped
 from bench.measures import TINY
+from bench.results import Part
 from bench.server import Control, longest_chain
 
 ACCOUNT = "123456789012"  # moto's own, which keys that nobody gave out belong to
@@ -117,10 +120,47 @@ def test_the_table_says_which_goals_are_met() -> None:
         Figure("P2", "shown only", 3),
         Skipped("P7", "not there yet"),
     ]
-    rows = report(lines, full=False, seconds=1).splitlines()[-4:]
+    rows = _part(lines).text.splitlines()[-4:]
     assert ["**not met**" in row for row in rows] == [False, True, False, False]
     assert "| met |" in rows[0]
     assert "not there yet" in rows[3]
+
+
+# --- The results that are kept ---------------------------------------------------------------
+
+
+def _part(lines: Sequence[Line], measure: str = "calls", size: str = "quick") -> Part:
+    at = datetime(2026, 11, 24, 3, 21, tzinfo=UTC)
+    return Part(measure, size, lines, at, seconds=1, load=0.5)
+
+
+def test_a_run_of_one_measure_replaces_its_own_part_only(tmp_path: Path) -> None:
+    _part([Figure("P1", "calls of then", 10)]).keep(tmp_path)
+    _part([Figure("P13", "memory of then", 1)], "memory", "full").keep(tmp_path)
+    _part([Figure("P1", "calls of now", 9)]).keep(tmp_path)
+    text = results.assembled(MEASURES, tmp_path)
+    assert "calls of now" in text
+    assert "calls of then" not in text
+    assert "memory of then" in text
+    assert "`python -m bench --full --only memory`, 2026-11-24 03:21 UTC, 1 s; " in text
+
+
+def test_a_run_that_measured_nothing_replaces_nothing(tmp_path: Path) -> None:
+    _part([Figure("P1", "calls of then", 10)]).keep(tmp_path)
+    _part([Skipped("P1", "not as wanted")]).keep(tmp_path)
+    assert "calls of then" in results.assembled(MEASURES, tmp_path)
+
+
+def test_the_results_are_made_of_their_parts() -> None:
+    assert results.RESULTS.read_text() == results.assembled(MEASURES), (
+        "Run: python -m bench --assemble"
+    )
+
+
+def test_a_measure_that_does_not_exist_is_named() -> None:
+    assert chosen("memory,calls") == ["calls", "memory"]
+    with pytest.raises(SystemExit, match=r"No measure is called pges; there are calls, time"):
+        chosen("pges")
 
 
 # --- The measures ----------------------------------------------------------------------------

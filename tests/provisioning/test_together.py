@@ -11,7 +11,13 @@ from provisioning import specs, terms
 from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest, Decision, Grant
 from tests.conftest import ClientFor
-from tests.factories import AccessRequestFactory, AwsAccountFactory, OfferFactory, UserFactory
+from tests.factories import (
+    AccessRequestFactory,
+    AwsAccountFactory,
+    OfferFactory,
+    UserFactory,
+    first_stage,
+)
 
 pytestmark = pytest.mark.django_db
 URL = "/approvals/together/"
@@ -64,7 +70,7 @@ def test_one_plan_that_moved_keeps_all_undecided(
 ) -> None:
     shown = form(picked)
     other = UserFactory.create()
-    picked[1].offer.approver_users.add(other)
+    first_stage(picked[1].offer).people.add(other)
     terms.change_terms(
         person=other,
         request=picked[1],
