@@ -48,6 +48,7 @@ def open_request(request: AccessRequest, *, actor: str) -> AccessRequest:
         sentence=f"{request.requester.label} asked {wish}.",
         reason=request.reason,
         data={
+            "request": request.code,
             "offer": offer.pk,
             "profile_version": request.profile_version_id,
             "minutes": int(request.duration.total_seconds() // 60),
@@ -80,6 +81,7 @@ def move_request(
             subject=request.subject,
             sentence=sentence,
             reason=reason,
+            data={"request": request.code},
         )
 
 
@@ -146,7 +148,11 @@ def _note_approval(decision: Decision, *, stage: int) -> None:
         subject=decision.request.subject,
         sentence=f"{decision.approver.label} approved the request{_which(decision)}.",
         reason=decision.reason,
-        data={"fingerprint": decision.fingerprint, "stage": decision.stage},
+        data={
+            "request": decision.request.code,
+            "fingerprint": decision.fingerprint,
+            "stage": decision.stage,
+        },
     )
 
 
