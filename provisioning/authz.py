@@ -3,10 +3,11 @@
 Services enforce the answer, pages show it, and nobody else repeats it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from accounts import stages as stage_rules
 from accounts.models import (
     LONGEST_GRANT,
     SHORTEST_GRANT,
@@ -16,6 +17,7 @@ from accounts.models import (
     OfferQuerySet,
     User,
 )
+from accounts.stages import Stage
 from provisioning import approvals
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Grant, Stop
@@ -55,13 +57,12 @@ def identity_for(person: User, offer: Offer) -> IamIdentity | None:
     return IamIdentity.objects.usable().filter(person=person, account=offer.pair.source).first()
 
 
-def can_request(person: User, offer: Offer, *, needed: int | None = None) -> Answer:
-    """May this person ask for this offer? `needed` is how many approvals a request that exists
-    already needs; without it, how many a new one would."""
+def can_request(person: User, offer: Offer, *, stages: Sequence[Stage] | None = None) -> Answer:
+    """May this person ask for this offer? `stages` is what a request that exists already must
+    meet; without it, what a new one would."""
     eligible = Offer.objects.open_to(person).filter(pk=offer.pk).exists()
-    others = offer.approvers().exclude(pk=person.pk).count()
-    needed = needed or offer.approvals_needed
-    answer = _request_answer(person, offer, eligible, others, needed, identity_for(person, offer))
+    stages = offer.stages_for_new() if stages is None else stages
+    answer = _request_answer(person, offer, eligible, stages, identity_for(person, offer))
     return _answer(
         *answer.reasons, *_paused(person, offer.pair, Stop.objects.pausing().with_things())
     )
@@ -70,11 +71,12 @@ def can_request(person: User, offer: Offer, *, needed: int | None = None) -> Ans
 def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
     """The same for offers open to this person, with the same number of queries for any number."""
     identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
-    others, stops = offers.with_other_approvers(person), list(Stop.objects.pausing().with_things())
+    stages, stops = offers.stages_now(), list(Stop.objects.pausing().with_things())
     answered = []
     for offer in offers.prefetch_related("profile__versions"):
-        identity, needed = identities.get(offer.pair.source_id), offer.approvals_needed
-        answer = _request_answer(person, offer, True, others[offer.pk], needed, identity)
+        needed = offer.stages_for_new(stages.get(offer.pk, ()))
+        identity = identities.get(offer.pair.source_id)
+        answer = _request_answer(person, offer, True, needed, identity)
         paused = _paused(person, offer.pair, stops)
         answered.append((offer, _answer(*answer.reasons, *paused)))
     return answered
@@ -84,8 +86,7 @@ def _request_answer(
     person: User,
     offer: Offer,
     eligible: bool,
-    others: int,
-    needed: int,
+    stages: Sequence[Stage],
     identity: IamIdentity | None,
 ) -> Answer:
     source = offer.pair.source.name
@@ -98,7 +99,7 @@ def _request_answer(
     return _answer(
         *_basics(person),
         None if eligible else "This offer is not open to you. Ask an admin to name you on it.",
-        _too_few(others, needed),
+        _too_few(person, stages),
         problem,
     )
 
@@ -176,32 +177,50 @@ def may_still_extend(person: User, grant: Grant) -> Answer:
     )
 
 
-def _too_few(others: int, needed: int) -> str | None:
+def _too_few(person: User, stages: Sequence[Stage]) -> str | None:
+    others = {one for stage in stages for one in stage.people} - {person.pk}
     if not others:
         return "Nobody else can approve this offer. Ask an admin to add an approver."
-    if others < needed:
+    if stage_rules.can_be_met(stages, without=person.pk):
+        return None
+    if len(others) == 1 and stage_rules.needed(stages) == 2:
         return (
             "This offer needs two approvers, and only one person other than you can approve. "
             "Ask an admin to add an approver."
         )
-    return None
+    return (
+        f"This offer needs {stage_rules.needed(stages)} different approvers, and too few people "
+        "other than you can approve. Ask an admin to add an approver."
+    )
 
 
 def can_decide(person: User, request: AccessRequest, now: datetime) -> Answer:
     """May this person approve or reject this request? Admins and superusers are no exception."""
+    own = person.pk == request.requester_id
     names_them = Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    closed = _no_longer_open(request, now)
     return _answer(
         *_basics(person),
-        "Nobody decides on their own request." if person.pk == request.requester_id else None,
+        "Nobody decides on their own request." if own else None,
         None if names_them else "You are not an approver of this offer.",
-        _stage_objection(request, now),
-        "You have decided on this plan already. Somebody else must approve it too."
-        if names_them and approvals.has_decided(person, request)
-        else None,
+        closed,
+        None if closed or own or not names_them else _not_asked(person, request),
     )
 
 
-def _stage_objection(request: AccessRequest, now: datetime) -> str | None:
+def _not_asked(person: User, request: AccessRequest) -> str | None:
+    """Why an approver of the offer has no say at this moment: they had it, or others are first."""
+    if approvals.has_decided(person, request):
+        return "You have decided on this plan already. Somebody else must approve it too."
+    progress = approvals.progress_now(request)
+    if stage_rules.advances(progress.stages, sorted(progress.people), person.pk):
+        return None
+    stage = progress.open_stage
+    name = f"“{stage.name}”" if stage else "another stage"
+    return f"The stage {name} is asked at this moment, and you are not named in it."
+
+
+def _no_longer_open(request: AccessRequest, now: datetime) -> str | None:
     if request.state != RequestState.PENDING:
         return f"This request is {request.state} already."
     # The sweeper writes it down a little later; the time is over all the same.

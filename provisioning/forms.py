@@ -1,5 +1,6 @@
 """Parse input into types. No writes, no rights: services and authz have those."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,9 @@ from django import forms
 from accounts.aws_names import validate_one_line
 from accounts.models import SHORTEST_GRANT, AwsAccount, Offer
 from provisioning.models import FURTHEST_START, AccessRequest, Decision
+
+MOST = 20
+"""Requests that may be decided at once: as many as somebody can still read on one page."""
 
 PRESETS = (15, 30, 60, 120, 240, 480, 720, 1440)
 """Minutes offered as a choice, trimmed to what the offer allows."""
@@ -136,6 +140,21 @@ class DecisionForm(forms.Form):
         if cleaned.get("verdict") == Decision.Verdict.REJECTED and not cleaned.get("reason"):
             self.add_error("reason", "Say why you reject, so that the requester knows what to do.")
         return cleaned
+
+
+class TogetherForm(DecisionForm):
+    """One verdict on several requests, each with the fingerprint of the plan that was shown."""
+
+    fingerprint = None  # type: ignore[assignment]  # Each request has its own.
+    picks = forms.Field(widget=forms.MultipleHiddenInput)
+
+    def clean_picks(self) -> dict[str, str]:
+        """By code, the fingerprint."""
+        picks = self.cleaned_data["picks"]
+        known = [one for one in picks if re.fullmatch(r"[a-z0-9]+:[0-9a-f]{64}", str(one))]
+        if len(known) != len(picks) or len(known) > MOST:
+            raise forms.ValidationError(f"Choose 1 to {MOST} requests on the page before this.")
+        return dict(str(one).split(":") for one in known)
 
 
 class TermsForm(forms.Form):

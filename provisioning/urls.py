@@ -15,6 +15,7 @@ from provisioning.views import (
     red_button,
     requests,
     retire,
+    together,
 )
 
 
@@ -33,6 +34,7 @@ urlpatterns = [
     path("offers/", requests.offers, name="offers"),
     path("offers/<int:pk>/request/", requests.ask, name="ask"),
     path("approvals/", requests.approvals, name="approvals"),
+    path("approvals/together/", together.decide_together, name="together"),
     path("requests/<code:code>/", requests.request_page, name="request"),
     path("requests/<code:code>/decide/", requests.decide, name="decide"),
     path("requests/<code:code>/terms/", requests.terms, name="terms"),

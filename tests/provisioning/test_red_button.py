@@ -19,7 +19,13 @@ from provisioning.sweep import Sweeper
 from provisioning.use_cases import Refused
 from tests.aws_world import Approved, Aws, approve
 from tests.conftest import ClientFor
-from tests.factories import AccessRequestFactory, GrantFactory, OfferFactory, UserFactory
+from tests.factories import (
+    AccessRequestFactory,
+    GrantFactory,
+    OfferFactory,
+    UserFactory,
+    first_stage,
+)
 
 pytestmark = pytest.mark.django_db
 TARGET = "222222222222"
@@ -286,7 +292,7 @@ def unfinished(dana: User, grants: list[Grant], monkeypatch: pytest.MonkeyPatch)
 def test_nothing_is_approved_while_everything_ends(
     unfinished: Stop, asked: AccessRequest, bob: User
 ) -> None:
-    asked.offer.approver_users.add(bob)
+    first_stage(asked.offer).people.add(bob)
     asked.offer.eligible_users.add(asked.requester)
     with pytest.raises(Refused) as caught:
         approve(asked, bob)

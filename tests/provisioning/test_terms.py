@@ -15,7 +15,7 @@ from provisioning.models import AccessRequest, Decision, Grant
 from provisioning.use_cases import Refused
 from tests.aws_world import decide
 from tests.conftest import ClientFor
-from tests.factories import AccessRequestFactory, GrantFactory, UserFactory
+from tests.factories import AccessRequestFactory, GrantFactory, UserFactory, first_stage
 
 pytestmark = pytest.mark.django_db
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
@@ -80,7 +80,7 @@ def test_other_terms_are_another_plan_that_is_to_be_read_first(
 
 def test_approvals_of_the_former_terms_count_no_more(offer: Offer, alice: User, bob: User) -> None:
     first = UserFactory.create()
-    _name_approver(offer, first)
+    first_stage(offer).people.add(first)
     request = AccessRequestFactory.create(
         offer=offer, requester=alice, duration=HOUR, approvals_needed=2
     )
@@ -92,10 +92,6 @@ def test_approvals_of_the_former_terms_count_no_more(offer: Offer, alice: User, 
     assert (len(tally.counted), [one.approver for one in tally.void]) == (0, [first])
     assert decide(changed, bob) is None
     assert decide(changed, first) is not None
-
-
-def _name_approver(offer: Offer, person: User) -> None:
-    offer.approver_users.add(person)
 
 
 def test_what_was_asked_for_can_be_put_back(asked: AccessRequest, bob: User) -> None:

@@ -64,8 +64,8 @@ NEW = (
 class Migration(migrations.Migration):
     dependencies = [
         ("audit", "0001_audit_events"),
-        ("accounts", "0006_check_failing_since"),
-        ("provisioning", "0010_red_button"),
+        ("accounts", "0008_approvers_are_in_stages"),
+        ("provisioning", "0011_red_button"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -75,8 +75,8 @@ RULES = (
 class Migration(migrations.Migration):
     dependencies = [
         ("audit", "0001_audit_events"),
-        ("accounts", "0006_check_failing_since"),
-        ("provisioning", "0009_drift"),
+        ("accounts", "0008_approvers_are_in_stages"),
+        ("provisioning", "0010_stages_and_rules"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
