@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.rig.cases import Unit
+from tests.rig.goals import Seen
 from tests.rig.units import all_units
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,12 +33,17 @@ class Report:
     began: float = field(default_factory=time.monotonic)
     played: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str, str]] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
     finished: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def case(self, told: dict[str, Any]) -> None:
-        """One case was played, or a unit broke."""
+    def told(self, told: dict[str, Any]) -> None:
+        """One case was played, a unit broke, or a figure was seen."""
         with self.lock:
+            if "figure" in told:
+                self.seen.figure(told["figure"], told["value"])
+                return
+            self.seen.case(told["unit"], failed=bool(told["why"]))
             self.played[told["unit"]] += 1
             if told["why"]:
                 self.failures.append((told["unit"], told["case"], told["why"]))
@@ -63,6 +69,7 @@ class Report:
             again = f"{unit} {case}".strip()
             how = (" --full" if options.full else "") + f" --seed {options.seed}"
             print(f'again:  .venv/bin/python -m tests.rig{how} --only "{again}"')
+        print(f"\n{self.seen.table()}")
         minutes = (time.monotonic() - self.began) / 60
         print(f"\n{self.finished} of {self.units} units in {minutes:.1f} minutes")
         print(f"{sum(self.played.values()) - failed} passed, {failed} failed")
@@ -77,7 +84,7 @@ def _end_of(why: str) -> str:
 def main() -> int:
     """Play; the exit status."""
     options = _arguments()
-    units = [one for one in all_units() if _is_wanted(one, options)]
+    units = all_units(full=options.full, seed=options.seed, only=options.only)
     report, waiting = Report(len(units)), deque(units)
     lanes = [
         threading.Thread(target=_lane, args=(number, options, waiting, report))
@@ -103,20 +110,15 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _is_wanted(unit: Unit, options: argparse.Namespace) -> bool:
-    """By the unit's name. A case's name says its unit first: "unit case"."""
-    named = options.only.split(" ")[0] in unit.name or options.only in unit.name
-    return named and (options.full or not unit.only_full)
-
-
 def _lane(number: int, options: argparse.Namespace, waiting: deque[Unit], report: Report) -> None:
     """Start one lane and feed it until nothing waits."""
     command = [sys.executable, "-m", "tests.rig.lane", "--only", options.only]
     command += ["--seed", str(options.seed)]
     command += ["--full"] if options.full else []
-    logs = ROOT / "var" / "rig"
+    logs = ROOT / "var" / "rig" / f"lane-{number + 1}"
     logs.mkdir(parents=True, exist_ok=True)
-    with (logs / f"lane-{number + 1}.log").open("w") as errors:
+    command += ["--logs", str(logs)]
+    with (logs / "lane.log").open("w") as errors:
         lane = subprocess.Popen(  # noqa: S603  # Our own module.
             command,
             stdin=subprocess.PIPE,
@@ -150,9 +152,9 @@ def _feed(orders: IO[str], answers: IO[str], waiting: deque[Unit], report: Repor
             if "done" in told:
                 report.unit(unit, told["seconds"])
                 break
-            report.case(told)
+            report.told(told)
         else:
-            report.case({"unit": unit.name, "case": "", "why": "The lane died; see var/rig."})
+            report.told({"unit": unit.name, "case": "", "why": "The lane died; see var/rig."})
             return
 
 
