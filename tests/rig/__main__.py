@@ -4,6 +4,7 @@
 --only PART     only cases and units whose name contains this; replays a failure
 --seed N        where the random runs begin; printed with each report
 --lanes N       how many lanes
+--minutes N     begin no more units after this time: as much as fits
 """
 
 import argparse
@@ -22,7 +23,7 @@ from tests.rig.goals import Seen
 from tests.rig.units import all_units
 
 ROOT = Path(__file__).resolve().parents[2]
-LINES_OF_A_FAILURE = 30
+LINES_OF_A_FAILURE = 60
 
 
 @dataclass
@@ -73,8 +74,8 @@ class Report:
         minutes = (time.monotonic() - self.began) / 60
         print(f"\n{self.finished} of {self.units} units in {minutes:.1f} minutes")
         print(f"{sum(self.played.values()) - failed} passed, {failed} failed")
-        complete = self.finished == self.units and sum(self.played.values()) > 0
-        return 0 if complete and not failed else 1
+        complete = self.finished == self.units or options.minutes > 0
+        return 0 if complete and not failed and sum(self.played.values()) > 0 else 1
 
 
 def _end_of(why: str) -> str:
@@ -107,6 +108,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lanes", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=0)
     return parser.parse_args()
 
 
@@ -130,17 +132,19 @@ def _lane(number: int, options: argparse.Namespace, waiting: deque[Unit], report
         assert lane.stdin is not None
         assert lane.stdout is not None
         try:
-            _feed(lane.stdin, lane.stdout, waiting, report)
+            _feed(lane.stdin, lane.stdout, waiting, report, options.minutes)
         finally:
             lane.stdin.close()
             lane.wait(timeout=60)
             lane.stdout.close()
 
 
-def _feed(orders: IO[str], answers: IO[str], waiting: deque[Unit], report: Report) -> None:
+def _feed(
+    orders: IO[str], answers: IO[str], waiting: deque[Unit], report: Report, minutes: float
+) -> None:
     if not answers.readline():
         return
-    while True:
+    while not minutes or time.monotonic() < report.began + minutes * 60:
         try:
             unit = waiting.popleft()
         except IndexError:

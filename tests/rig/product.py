@@ -29,7 +29,7 @@ from tests.services import Services
 PAUSE: Final = 0.5
 """Seconds between two rounds of a sweeper. A usual installation has 5."""
 STARTED_WITHIN: Final = 90.0  # seconds, on a busy machine
-LOOK: Final = 0.02
+LOOK: Final = 0.04
 CALLS_PER_SECOND: Final = "200"
 """The stand-in is not to be the slow part of a run."""
 WORKERS: Final = ("worker-1", "worker-2")
