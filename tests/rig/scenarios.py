@@ -18,7 +18,7 @@ from audit.clock import database_now
 from provisioning.aws.errors import AwsError
 from provisioning.models import Grant
 from tests.aws_world import Aws
-from tests.factories import UserFactory
+from tests.factories import UserFactory, first_stage
 from tests.rig.cases import Cases, Violation
 from tests.rig.goals import LATE, REVOKE, REVOKE_ALONE, REVOKE_UNHEARD
 from tests.rig.product import PROCESSES, SWEEPERS, WORKERS, Product, wait_until
@@ -228,9 +228,9 @@ ROUNDS, ROUNDS_IN_FULL = 10, 200
 def race(product: Product, cases: Cases) -> None:
     """Twenty people decide on one request in the same moment: one of them counts."""
     with _run(product, cases) as run:
-        offer = run.rig.cast.offer
+        approvers = first_stage(run.rig.cast.offer).people
         others = [UserFactory.create() for _ in range(ACTORS - 3)]
-        offer.approver_users.add(*others)
+        approvers.add(*others)
         try:
             crowd = [_signed_in(product, person) for person in (run.rig.cast.bob, *others)]
             chance = Random(cases.seed)  # noqa: S311  # Not a secret.
@@ -239,7 +239,7 @@ def race(product: Product, cases: Cases) -> None:
         finally:
             # Those who approved count until their accesses are over.
             run.settle()
-            offer.approver_users.set([run.rig.cast.bob])
+            approvers.set([run.rig.cast.bob])
             get_user_model().objects.filter(pk__in=[one.pk for one in others]).update(
                 is_active=False
             )
