@@ -32,6 +32,7 @@ MEASURES = {
     "dispatch": "bench.dispatch:through_the_broker",
     "drift": "bench.drift:drift_scan",
     "ends": "bench.ends:many_ends",
+    "pages": "bench.pages:lists",
     "memory": "bench.measures:memory",
 }
 """All measures by name, in the order of RESULTS.md. They import models, so Django comes first."""

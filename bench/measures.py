@@ -48,11 +48,24 @@ class Size:
     latencies: tuple[float, ...] = (0, 40, 120)
     usual: float = 40
     """Milliseconds of a call where one latency has to do."""
+    histories: tuple[int, ...] = (1_000, 100_000)
+    """Grants of the databases whose pages are compared."""
+    looks: int = 100
+    """How often each page is asked for."""
 
 
 QUICK = Size(pairs=9, batch=32, memory=150, messages=9, ends=60, rate=10, scanned=1000)
 FULL = Size(
-    pairs=25, batch=96, memory=1000, messages=25, ends=1000, rate=5, scanned=10_000, tools=True
+    pairs=25,
+    batch=96,
+    memory=1000,
+    messages=25,
+    ends=1000,
+    rate=5,
+    scanned=10_000,
+    tools=True,
+    histories=(1_000, 100_000, 1_000_000),
+    looks=300,
 )
 TINY = Size(
     pairs=1,
@@ -66,6 +79,8 @@ TINY = Size(
     warm_up=1,
     latencies=(0,),
     usual=0,
+    histories=(20, 100),
+    looks=2,
 )
 """For the tests: does every measure still work?"""
 

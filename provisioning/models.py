@@ -1,6 +1,7 @@
 """What moves: access requests, decisions, grants, and what was seen in AWS for them."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -52,9 +53,8 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             "extends__request",
         )
 
-    def to_decide(self, person: User) -> Self:
-        """Requests of others that a person may decide on, present stage aside."""
-        offers = Offer.objects.decided_by(person).values("pk")
+    def to_decide(self, person: User, offers: Sequence[int]) -> Self:
+        """Requests of others for the offers that a person decides on, present stage aside."""
         return self.filter(offer__in=offers).exclude(requester=person)
 
     def visible_to(self, person: User) -> Self:
@@ -137,7 +137,13 @@ class AccessRequest(models.Model):
                 violation_error_message=EXTENSION_ASKED,
             ),
         ]
-        indexes = [models.Index(fields=["state", "lapses_at"], name="request_state_lapses")]
+        indexes = [
+            models.Index(fields=["state", "lapses_at"], name="request_state_lapses"),
+            # What lists are read by, a page at a time (docs/adr/0024).
+            models.Index(fields=["requester", "id"], name="request_by_person"),
+            models.Index(fields=["offer", "id"], name="request_by_offer"),
+            models.Index(fields=["id"], condition=Q(state="pending"), name="request_waiting"),
+        ]
 
     def __str__(self) -> str:
         return self.code
@@ -334,6 +340,31 @@ class Grant(models.Model):
         indexes = [
             models.Index(fields=["next_check_at"], condition=~Q(phase="ended"), name="grant_due"),
             models.Index(fields=["phase", "ends_at"], name="grant_phase_ends"),
+            # What the list of grants is read by, a page at a time, and counted by (docs/adr/0024).
+            models.Index(
+                fields=["starts_at", "id"], condition=~Q(phase="ended"), name="grant_live_starts"
+            ),
+            models.Index(
+                fields=["ends_at", "id"], condition=~Q(phase="ended"), name="grant_live_ends"
+            ),
+            models.Index(
+                fields=["ended_at", "id"], condition=Q(phase="ended"), name="grant_over_ended"
+            ),
+            models.Index(
+                fields=["revoked_at"],
+                condition=~Q(phase="ended") & Q(revoked_at__isnull=False),
+                name="grant_revoked",
+            ),
+            models.Index(
+                fields=["starts_at"],
+                condition=~Q(phase="ended") & Q(attempts__gte=ATTENTION_AFTER) & ~Q(last_error=""),
+                name="grant_attention",
+            ),
+            models.Index(
+                fields=["starts_at"],
+                condition=Q(phase="scheduled", revoked_at__isnull=True),
+                name="grant_scheduled",
+            ),
         ]
 
     def __str__(self) -> str:
