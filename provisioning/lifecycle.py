@@ -48,6 +48,7 @@ def open_request(request: AccessRequest, *, actor: str) -> AccessRequest:
         sentence=f"{request.requester.label} asked {wish}.",
         reason=request.reason,
         data={
+            "request": request.code,
             "offer": offer.pk,
             "profile_version": request.profile_version_id,
             "minutes": int(request.duration.total_seconds() // 60),
@@ -79,6 +80,7 @@ def move_request(
             subject=request.subject,
             sentence=sentence,
             reason=reason,
+            data={"request": request.code},
         )
 
 
@@ -141,7 +143,7 @@ def _note_approval(decision: Decision) -> None:
         subject=decision.request.subject,
         sentence=f"{decision.approver.label} approved the request{_which(decision)}.",
         reason=decision.reason,
-        data={"fingerprint": decision.fingerprint},
+        data={"request": decision.request.code, "fingerprint": decision.fingerprint},
     )
 
 

@@ -102,6 +102,7 @@ def make_person(person: Person, password: str) -> User:
         username=person.username,
         first_name=first,
         last_name=last,
+        email=f"{person.username}@example.com",
         password=password,
         role=role,
         is_staff=role == User.Role.ADMIN,
