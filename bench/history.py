@@ -112,14 +112,14 @@ CREATE TEMP TABLE scene AS
 CODE: Final = "translate(lpad(i::text, 12, '0'), '0123456789', 'abcdefghjk')"
 
 
-def grow(rows: int) -> None:
+def grow(rows: int, live: int) -> None:
     """So many grants with their requests and decisions, and as many events."""
     from django.db import connection
 
     from audit.models import AuditEvent, append
     from provisioning.models import AccessRequest, Decision, Grant
 
-    scene = SCENE.format(rows=rows, live=LIVE_SHARE, offers=OFFERS, people=PEOPLE, own=OWN)
+    scene = SCENE.format(rows=rows, live=live, offers=OFFERS, people=PEOPLE, own=OWN)
     with connection.cursor() as cursor:
         cursor.execute(scene)
     pinned = {"identity_id": "s.identity_id", "profile_version_id": "s.version_id"}
@@ -222,13 +222,14 @@ def main() -> None:
     """Make all of it, and print who may look."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", type=int)
-    rows = parser.parse_args().rows
+    parser.add_argument("--live", type=int, default=LIVE_SHARE, help="live ones of a hundred")
+    asked = parser.parse_args()
     django.setup()
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
     registry()
-    grow(rows)
+    grow(asked.rows, asked.live)
     json.dump(asdict(visit()), sys.stdout)
 
 

@@ -48,6 +48,12 @@ class Size:
     latencies: tuple[float, ...] = (0, 40, 120)
     usual: float = 40
     """Milliseconds of a call where one latency has to do."""
+    workers: tuple[int, ...] = (1, 2, 4)
+    """Processes of a worker whose throughput is compared."""
+    rounds: int = 3
+    """Repetitions of what takes some seconds each."""
+    live: tuple[int, ...] = (100, 1_000)
+    """Live grants of the databases whose sweeps are compared."""
     histories: tuple[int, ...] = (1_000, 100_000)
     """Grants of the databases whose pages are compared."""
     looks: int = 100
@@ -66,6 +72,8 @@ FULL = Size(
     tools=True,
     histories=(1_000, 100_000, 1_000_000),
     looks=300,
+    rounds=9,
+    live=(100, 1_000, 10_000),
 )
 TINY = Size(
     pairs=1,
@@ -79,6 +87,9 @@ TINY = Size(
     warm_up=1,
     latencies=(0,),
     usual=0,
+    workers=(1, 2),
+    rounds=1,
+    live=(20, 40),
     histories=(20, 100),
     looks=2,
 )

@@ -1,9 +1,7 @@
 """The lists at different lengths of history, and beside a bare page of the same rows."""
 
 import http.client
-import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +12,7 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Final
 
-import psycopg
-
-from bench.dispatch import worker_environment
+from bench.databases import database
 from bench.figures import Figure, Line, Pairs, in_turn, ratio
 from bench.history import Visit
 from bench.measures import Size
@@ -58,7 +54,10 @@ def lists(aws: Control, size: Size) -> list[Line]:
         short, *longer = (
             stack.enter_context(_site(rows, Path(folder))) for rows in sorted(size.histories)
         )
-        lines = [_beside(short, "named", size, MOST_OVER_BARE), _beside(short, "alone", size, None)]
+        lines: list[Line] = [
+            _beside(short, "named", size, MOST_OVER_BARE),
+            _beside(short, "alone", size, None),
+        ]
         for site in longer:
             lines += [_growth(name, short, site, size) for name in PAGES]
         lines += [_throughput(site, size) for site in (short, *longer)]
@@ -109,7 +108,7 @@ class Browser:
 @contextmanager
 def _site(rows: int, folder: Path) -> Iterator[Site]:
     """A web process as in production, with one thread for each of `CONNECTIONS`."""
-    with _database(f"bench_{rows}", rows) as (env, visit):
+    with database(rows) as (env, visit):
         port, supervisor = free_port(), Supervisor()
         options = ["--workers", "1", "--worker-class", "gthread", "--threads", str(CONNECTIONS)]
         flags = ["--bind", f"127.0.0.1:{port}", "--no-control-socket", "--keep-alive", "60"]
@@ -127,34 +126,6 @@ def _site(rows: int, folder: Path) -> Iterator[Site]:
             yield Site(rows, port, visit)
         finally:
             supervisor.stop()
-
-
-@contextmanager
-def _database(name: str, rows: int) -> Iterator[tuple[dict[str, str], Visit]]:
-    """A database of its own with its history, while the block lasts."""
-    env = worker_environment()
-    address, _, _ = env["DATABASE_URL"].rpartition("/")
-    with psycopg.connect(env["DATABASE_URL"], autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        env["DATABASE_URL"] = f"{address}/{name}"
-        try:
-            yield env, Visit(**json.loads(_made(env, rows)))
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _made(env: dict[str, str], rows: int) -> str:
-    done = subprocess.run(  # noqa: S603  # This project's own.
-        [sys.executable, "-m", "bench.history", str(rows)],
-        env=env,
-        cwd=BASE_DIR,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise NotAsWanted(done.stderr[-2000:])
-    return done.stdout
 
 
 # --- Figures ---------------------------------------------------------------------------------

@@ -25,7 +25,13 @@ from accounts.models import (
 )
 from provisioning.core.states import Phase
 from provisioning.keyset import Order
-from provisioning.models import ATTENTION_AFTER, AccessRequest, Grant
+from provisioning.models import (
+    ATTENTION_AFTER,
+    AccessRequest,
+    AccessRequestQuerySet,
+    Grant,
+    GrantQuerySet,
+)
 
 # --- Orders ----------------------------------------------------------------------------------
 
@@ -74,9 +80,9 @@ class GrantFilter:
     pair: AccountPair | None = None
     profile: AccessProfile | None = None
 
-    def rows(self, now: datetime) -> QuerySet[Grant]:
+    def rows(self, now: datetime) -> GrantQuerySet:
         """The grants, in no order yet, each with what a line of the list says."""
-        found = with_names(_shown(Grant.objects.all(), self.show, now))
+        found: GrantQuerySet = with_names(_shown(Grant.objects.all(), self.show, now))
         if self.person is not None:
             found = found.filter(request__requester=self.person)
         if self.account is not None or self.pair is not None or self.profile is not None:
@@ -185,7 +191,7 @@ def _keys(rows: QuerySet[Any]) -> Any:
 # --- Requests that are over ------------------------------------------------------------------
 
 
-def over_for(person: User) -> QuerySet[AccessRequest]:
+def over_for(person: User) -> AccessRequestQuerySet:
     """A person's own requests of which nothing is left: refused, or with an access that ended. An
     approved extension lives on in the grant that it extends."""
     over = AccessRequest.objects.filter(requester=person).exclude(state="pending")
@@ -244,7 +250,8 @@ def counts(now: datetime) -> list[Count]:
 
 def _bounded(kinds: Sequence[QuerySet[Any]]) -> Sequence[int]:
     """How many rows each of these has, counted to one more than MANY."""
-    parts, values = [], []
+    parts: list[str] = []
+    values: list[Any] = []
     for rows in kinds:
         sql, params = rows.values("pk")[: MANY + 1].query.sql_with_params()
         parts.append(f"(SELECT COUNT(*) FROM ({sql}) AS found)")  # noqa: S608  # Django's own SQL.

@@ -5,7 +5,8 @@ from typing import Concatenate
 
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 
 from accounts.models import User
@@ -75,12 +76,12 @@ def headings(orders: Mapping[str, Order], chosen: str) -> dict[str, dict[str, st
     return columns
 
 
-def for_overseers[**P](
-    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def for_overseers[**P, Answer: HttpResponseBase](
+    view: Callable[Concatenate[HttpRequest, P], Answer],
+) -> Callable[Concatenate[HttpRequest, P], Answer]:
     """Only admins and auditors; everybody else is told so (403)."""
 
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
         if not person_of(request).sees_everything:
             raise PermissionDenied("This page is for admins and auditors.")
         return view(request, *args, **kwargs)

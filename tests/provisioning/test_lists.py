@@ -404,7 +404,7 @@ def test_other_words_stay_as_they_are(text: str) -> None:
 
 
 def test_an_empty_export_has_its_head(admin: Client) -> None:
-    answer = admin.get("/grants/export.csv")
+    answer: Any = admin.get("/grants/export.csv")
     assert b"".join(answer.streaming_content).decode().startswith("Code,Person,User name,")
 
 
