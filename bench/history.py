@@ -1,4 +1,4 @@
-"""A database with a registry and as many grants as wanted: `python -m bench.history ROWS`.
+"""A registry, and as many grants as wanted: `python -m bench.history registry`, `… grants N LIVE`.
 
 It works on the database that DATABASE_URL names, and prints what a visitor needs (`Visit`). The
 registry and the three people who look at the pages are the same whatever ROWS says, so that two
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import django
 
-PEOPLE, SOURCES, TARGETS, OFFERS = 500, 10, 40, 200
+PEOPLE, SOURCES, TARGETS, OFFERS = 300, 10, 40, 200
 DECIDED: Final = 20
 """Offers whose requests the approver decides on."""
 OWN: Final = 60
@@ -219,18 +219,23 @@ def _middle(rows: Any, order: Any) -> str:
 
 
 def main() -> None:
-    """Make all of it, and print who may look."""
+    """Make the registry, or grants in a copy of it; then print who may look at them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", type=int)
-    parser.add_argument("--live", type=int, default=LIVE_SHARE, help="live ones of a hundred")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("registry")
+    grants = commands.add_parser("grants")
+    grants.add_argument("rows", type=int)
+    grants.add_argument("live", type=int, help="of a hundred")
     asked = parser.parse_args()
     django.setup()
-    from django.core.management import call_command
+    if asked.command == "registry":
+        from django.core.management import call_command
 
-    call_command("migrate", verbosity=0)
-    registry()
-    grow(asked.rows, asked.live)
-    json.dump(asdict(visit()), sys.stdout)
+        call_command("migrate", verbosity=0)
+        registry()
+    else:
+        grow(asked.rows, asked.live)
+        json.dump(asdict(visit()), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -302,7 +302,8 @@ def approvals(request: HttpRequest) -> HttpResponse:
     known_keys(request)
     person, offers = person_of(request), _decided_by(request)
     to_decide = AccessRequest.objects.to_decide(person, offers).with_parties()
-    waiting = to_decide.waiting().prefetch_related("decisions")
+    waiting = AccessRequest.objects.asking(person).with_parties()
+    waiting = waiting.prefetch_related("decisions", "offer__stages")
     page = keyset.page(waiting, listing.OLDEST_FIRST, request.GET, PAGE)
     context = {"waiting": [_with_tally(asked, person) for asked in page.rows], "page": page}
     template = "provisioning/approvals.html"

@@ -465,7 +465,7 @@ QUERIES = {
     # page: who asks, queries
     "/access/": ("alice", 7),
     "/access/history/": ("alice", 3),
-    "/approvals/": ("bob", 11),
+    "/approvals/": ("bob", 12),
     "/approvals/decided/": ("bob", 6),
     "/grants/": ("dana", 10),
     "/grants/?sort=ends": ("dana", 10),

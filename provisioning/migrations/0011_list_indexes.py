@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0006_check_failing_since"),
-        ("provisioning", "0009_drift"),
+        ("provisioning", "0010_stages_and_rules"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
