@@ -10,13 +10,14 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from provisioning import (
+    autoapprove,
     converge,
     created_users,
     cutback,
     drift,
     onboard,
-    preview,
     retirement,
+    stops,
     switch_groups,
 )
 
@@ -31,8 +32,15 @@ def converge_grant(grant_id: int) -> None:
 
 @shared_task(name="sallyport.preview")
 def preview_request(request_id: int) -> None:
-    """Try the plan of a request."""
-    preview.preview(request_id)
+    """Try the plan of a request; a rule may decide on it then."""
+    preview_and_decide(request_id)
+
+
+def preview_and_decide(request_id: int) -> None:
+    """The same, also for a sweeper that does it itself."""
+    grant = autoapprove.look_and_decide(request_id)
+    if grant is not None:
+        nudge(converge_grant, grant.pk)
 
 
 @shared_task(name="sallyport.prepare_pair")
@@ -81,6 +89,17 @@ def scan_account(scan_id: int) -> None:
 def cut_back(finding_id: int) -> None:
     """Take away what a scan found and nobody approved."""
     cutback.act(finding_id)
+
+
+@shared_task(name="sallyport.carry_out_stop")
+def carry_out_stop(stop_id: int) -> None:
+    """Go on with a red button."""
+    go_on_with_stop(stop_id)
+
+
+def go_on_with_stop(stop_id: int, *, batches: int | None = None) -> None:
+    """Revoke what is left of a red button's scope, and send each grant on to the workers."""
+    stops.carry_out(stop_id, lambda grant_id: nudge(converge_grant, grant_id), batches=batches)
 
 
 def nudge(task: Any, pk: int) -> bool:

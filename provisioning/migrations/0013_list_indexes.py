@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0006_check_failing_since"),
-        ("provisioning", "0010_stages_and_rules"),
+        ("provisioning", "0012_terms_and_questions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
