@@ -96,21 +96,15 @@ class CampaignForm(RegistryForm):
 
 
 class ItemsForm(forms.Form):
-    """A decision on the items that were chosen."""
+    """A decision on the items that were chosen; which those are, the service checks."""
 
-    items = forms.TypedMultipleChoiceField(coerce=int, required=False)
-    verdict = forms.CharField(required=False)
     reason = forms.CharField(
         label="Reason",
         max_length=500,
-        required=False,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        error_messages={"required": "Say why: it is evidence."},
         help_text="One for all that you chose. It is evidence.",
     )
-
-    def __init__(self, campaign: Campaign, data: Any = None) -> None:
-        super().__init__(data)
-        self.campaign = campaign
 
     def keys(self) -> list[int]:
         """The items that were chosen, by key; what is no number is none of them."""

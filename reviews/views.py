@@ -65,7 +65,7 @@ def _load(request: HttpRequest, pk: int) -> Campaign:
 def campaign(request: HttpRequest, pk: int) -> HttpResponse:
     """One review: how far it is, and its items, a page at a time."""
     shown = _load(request, pk)
-    return _campaign_page(request, shown, ItemsForm(shown))
+    return _campaign_page(request, shown, ItemsForm())
 
 
 def _campaign_page(
@@ -134,15 +134,16 @@ def _history(shown: Campaign) -> list[dict[str, Any]]:
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep or remove the items that were chosen, all of them or none."""
     shown = _load(request, pk)
-    form = ItemsForm(shown, request.POST)
-    form.errors.clear()
+    form = ItemsForm(request.POST)
+    if not form.is_valid():
+        return _campaign_page(request, shown, form, status=422)
     try:
         count = services.decide(
             reviewer=person_of(request),
             campaign=shown,
             keys=form.keys(),
             verdict=request.POST.get("verdict", ""),
-            reason=request.POST.get("reason", "")[:500],
+            reason=form.cleaned_data["reason"],
         )
     except Refused as refused:
         raise PermissionDenied(str(refused)) from refused
@@ -170,7 +171,7 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
         services.close(admin=person, campaign=shown)
     except (Refused, services.Stale) as refused:
         messages.error(request, str(refused))
-        return _campaign_page(request, shown, ItemsForm(shown), status=409)
+        return _campaign_page(request, shown, ItemsForm(), status=409)
     messages.success(request, "The review is closed. It never changes from now on.")
     return redirect(shown)
 
