@@ -148,7 +148,9 @@ DEFENCES: Final = (
                 "                return True\n",
             ),
         ),
-        tests=("tests/provisioning/test_calls.py",),
+        tests=(
+            "tests/rig/test_stale.py::test_a_removal_that_was_answered_is_ended_only_when_a_read_finds_nothing",
+        ),
         cases=("spoiled:provision provision:222222222222.CreateRole.1:cut",),
     ),
     Defence(
@@ -161,7 +163,7 @@ DEFENCES: Final = (
                 "    if policy is not None and not policy:\n",
             ),
         ),
-        tests=("tests/provisioning/test_clients.py",),
+        tests=("tests/provisioning/test_sessions.py",),
     ),
     Defence(
         "the sweep without a broker",
