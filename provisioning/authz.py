@@ -3,20 +3,24 @@
 Services enforce the answer, pages show it, and nobody else repeats it.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from accounts import stages as stage_rules
 from accounts.models import (
     LONGEST_GRANT,
     SHORTEST_GRANT,
+    AccountPair,
     IamIdentity,
     Offer,
     OfferQuerySet,
     User,
 )
+from accounts.stages import Stage
 from provisioning import approvals
 from provisioning.core.states import Phase, RequestState
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import AccessRequest, Grant, Stop
 
 
 @dataclass(frozen=True)
@@ -53,41 +57,36 @@ def identity_for(person: User, offer: Offer) -> IamIdentity | None:
     return IamIdentity.objects.usable().filter(person=person, account=offer.pair.source).first()
 
 
-def can_request(person: User, offer: Offer, *, needed: int | None = None) -> Answer:
-    """May this person ask for this offer? `needed` is how many approvals a request that exists
-    already needs; without it, how many a new one would."""
+def can_request(person: User, offer: Offer, *, stages: Sequence[Stage] | None = None) -> Answer:
+    """May this person ask for this offer? `stages` is what a request that exists already must
+    meet; without it, what a new one would."""
     eligible = Offer.objects.open_to(person).filter(pk=offer.pk).exists()
-    others = offer.approvers().exclude(pk=person.pk).count()
-    needed = needed or offer.approvals_needed
-    return _request_answer(person, offer, eligible, others, needed, identity_for(person, offer))
+    stages = offer.stages_for_new() if stages is None else stages
+    answer = _request_answer(person, offer, eligible, stages, identity_for(person, offer))
+    return _answer(
+        *answer.reasons, *_paused(person, offer.pair, Stop.objects.pausing().with_things())
+    )
 
 
 def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
     """The same for offers open to this person, with the same number of queries for any number."""
     identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
-    others = offers.with_other_approvers(person)
-    return [
-        (
-            offer,
-            _request_answer(
-                person,
-                offer,
-                True,
-                others[offer.pk],
-                offer.approvals_needed,
-                identities.get(offer.pair.source_id),
-            ),
-        )
-        for offer in offers.prefetch_related("profile__versions")
-    ]
+    stages, stops = offers.stages_now(), list(Stop.objects.pausing().with_things())
+    answered = []
+    for offer in offers.prefetch_related("profile__versions"):
+        needed = offer.stages_for_new(stages.get(offer.pk, ()))
+        identity = identities.get(offer.pair.source_id)
+        answer = _request_answer(person, offer, True, needed, identity)
+        paused = _paused(person, offer.pair, stops)
+        answered.append((offer, _answer(*answer.reasons, *paused)))
+    return answered
 
 
 def _request_answer(
     person: User,
     offer: Offer,
     eligible: bool,
-    others: int,
-    needed: int,
+    stages: Sequence[Stage],
     identity: IamIdentity | None,
 ) -> Answer:
     source = offer.pair.source.name
@@ -100,8 +99,32 @@ def _request_answer(
     return _answer(
         *_basics(person),
         None if eligible else "This offer is not open to you. Ask an admin to name you on it.",
-        _too_few(others, needed),
+        _too_few(person, stages),
         problem,
+    )
+
+
+def _paused(person: User, pair: AccountPair, stops: Iterable[Stop]) -> list[str]:
+    """What red buttons say against this person's access through this pair."""
+    return [
+        f"An admin has ended {stop.words} and paused new requests. Ask an admin to lift the pause."
+        if stop.is_pausing
+        else f"An admin is ending {stop.words} at this moment. Ask again in a minute."
+        for stop in stops
+        if stop.covers(person, pair)
+    ]
+
+
+def not_stopped(person: User, pair: AccountPair) -> Answer:
+    """May this person's access through a pair begin, or last longer, as far as red buttons go?"""
+    return _answer(*_paused(person, pair, Stop.objects.in_force().with_things()))
+
+
+def can_stop(person: User) -> Answer:
+    """May this person press the red button, or lift a pause? Any admin."""
+    return _answer(
+        *_basics(person),
+        None if person.is_portal_admin else "Only admins press the red button.",
     )
 
 
@@ -154,36 +177,73 @@ def may_still_extend(person: User, grant: Grant) -> Answer:
     )
 
 
-def _too_few(others: int, needed: int) -> str | None:
+def _too_few(person: User, stages: Sequence[Stage]) -> str | None:
+    others = {one for stage in stages for one in stage.people} - {person.pk}
     if not others:
         return "Nobody else can approve this offer. Ask an admin to add an approver."
-    if others < needed:
+    if stage_rules.can_be_met(stages, without=person.pk):
+        return None
+    if len(others) == 1 and stage_rules.needed(stages) == 2:
         return (
             "This offer needs two approvers, and only one person other than you can approve. "
             "Ask an admin to add an approver."
         )
-    return None
+    return (
+        f"This offer needs {stage_rules.needed(stages)} different approvers, and too few people "
+        "other than you can approve. Ask an admin to add an approver."
+    )
 
 
 def can_decide(person: User, request: AccessRequest, now: datetime) -> Answer:
     """May this person approve or reject this request? Admins and superusers are no exception."""
+    own = person.pk == request.requester_id
     names_them = Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    closed = _no_longer_open(request, now)
     return _answer(
         *_basics(person),
-        "Nobody decides on their own request." if person.pk == request.requester_id else None,
+        "Nobody decides on their own request." if own else None,
         None if names_them else "You are not an approver of this offer.",
-        _stage_objection(request, now),
-        "You have decided on this plan already. Somebody else must approve it too."
-        if names_them and approvals.has_decided(person, request)
-        else None,
+        closed,
+        None if closed or own or not names_them else _not_asked(person, request),
     )
 
 
-def _stage_objection(request: AccessRequest, now: datetime) -> str | None:
+def _not_asked(person: User, request: AccessRequest) -> str | None:
+    """Why an approver of the offer has no say at this moment: they had it, or others are first."""
+    if approvals.has_decided(person, request):
+        return "You have decided on this plan already. Somebody else must approve it too."
+    progress = approvals.progress_now(request)
+    if stage_rules.advances(progress.stages, sorted(progress.people), person.pk):
+        return None
+    stage = progress.open_stage
+    name = f"“{stage.name}”" if stage else "another stage"
+    return f"The stage {name} is asked at this moment, and you are not named in it."
+
+
+def _no_longer_open(request: AccessRequest, now: datetime) -> str | None:
     if request.state != RequestState.PENDING:
         return f"This request is {request.state} already."
     # The sweeper writes it down a little later; the time is over all the same.
     return "This request has lapsed: nobody decided in time." if request.lapses_at <= now else None
+
+
+def can_change_terms(person: User, request: AccessRequest, now: datetime) -> Answer:
+    """May this person put a shorter time or a later start in place of what was asked for?"""
+    return _answer(
+        *can_decide(person, request, now).reasons,
+        "More time is approved as it was asked for, or rejected." if request.extends_id else None,
+    )
+
+
+def can_comment(person: User, request: AccessRequest) -> Answer:
+    """May this person ask or answer here? Who asked for access, and who decides on it."""
+    own = person.pk == request.requester_id
+    concerns_them = own or Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    return _answer(
+        *_basics(person),
+        None if concerns_them else "Only the requester and the approvers of the offer can.",
+        None if request.is_discussed else "This is over, so nobody would answer.",
+    )
 
 
 def can_look_again(person: User, request: AccessRequest) -> Answer:

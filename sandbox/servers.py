@@ -103,6 +103,12 @@ def sweeper(*, log: Path, env: Mapping[str, str]) -> Child:
     return Child(name="sweeper", argv=argv, log=log, env=env, cwd=BASE_DIR)
 
 
+def notifier(*, log: Path, env: Mapping[str, str]) -> Child:
+    """What tells people; in the sandbox its mail goes to a page."""
+    argv = [sys.executable, "manage.py", "notify", "--loop", "--interval", "2"]
+    return Child(name="notifier", argv=argv, log=log, env=env, cwd=BASE_DIR)
+
+
 def _python(
     name: str,
     module: str,
