@@ -14,10 +14,18 @@ from django.db.models import F, Q
 
 from accounts.models import AccountPair, AwsAccount, User
 from audit.models import append, append_all, event
-from provisioning import approvals
+from provisioning import approvals, rules
 from provisioning.core.states import Phase, RequestState
 from provisioning.core.steps import PlanStep
-from provisioning.models import AccessRequest, Comment, Decision, Grant, Stop, look_due
+from provisioning.models import (
+    AccessRequest,
+    Comment,
+    Decision,
+    Grant,
+    RuleApproval,
+    Stop,
+    look_due,
+)
 
 WORKER = "system:worker"
 SWEEPER = "system:sweeper"
@@ -25,6 +33,9 @@ SWEEPER = "system:sweeper"
 LEASE = timedelta(seconds=90)
 """Longer than one call to AWS can take with its time-outs and retries; renewed before each step."""
 LONGEST_BACK_OFF = timedelta(minutes=5)
+LONGEST_WAIT_TO_REMOVE = timedelta(seconds=75)
+"""What is over is tried again sooner, however long AWS has refused: within two minutes after it
+lets us again nothing is left."""
 PAIR_RETRY = timedelta(minutes=1)
 PAIR_ENDING_RETRY = timedelta(seconds=15)
 
@@ -110,7 +121,39 @@ def decide(decision: Decision) -> Grant | None:
     )
     if state is not RequestState.APPROVED:
         return None
-    return _extend_grant(decision) if request.extends else _start_grant(decision)
+    if request.extends:
+        return _extend_grant(decision)
+    return _start_grant(
+        request,
+        fingerprint=decision.fingerprint,
+        actor=person.username,
+        now=decision.decided_at,
+    )
+
+
+RULE = "system:rule"
+
+
+@transaction.atomic
+def approve_by_rule(request: AccessRequest, *, fingerprint: str, now: datetime) -> Grant:
+    """Store that the rule of the offer approved, and start the grant. Raises StaleState.
+
+    Nobody approved, so nobody is named: the actor is the rule, and a trigger lets such a row
+    stand only where the offer has one.
+    """
+    hold_request(request)
+    trace = rules.trace(request, now, said="The rule of the offer approved.", by_rule=True)
+    RuleApproval.objects.create(
+        request=request, fingerprint=fingerprint, decided_at=now, trace=trace
+    )
+    move_request(
+        request,
+        RequestState.APPROVED,
+        actor=RULE,
+        sentence="The rule of the offer approved the request; no person had to decide.",
+        reason="Every condition of the rule held.",
+    )
+    return _start_grant(request, fingerprint=fingerprint, actor=RULE, now=now)
 
 
 def hold_request(request: AccessRequest) -> None:
@@ -216,9 +259,8 @@ def say(comment: Comment) -> None:
     )
 
 
-def _start_grant(decision: Decision) -> Grant:
+def _start_grant(request: AccessRequest, *, fingerprint: str, actor: str, now: datetime) -> Grant:
     """The clock of a grant starts at the decision, or at the later start that was asked for."""
-    request, now = decision.request, decision.decided_at
     start = max(now, request.begins_at or now)
     phase = Phase.SCHEDULED if start > now else Phase.PENDING
     grant = Grant.objects.create(
@@ -229,7 +271,7 @@ def _start_grant(decision: Decision) -> Grant:
         phase=phase,
         starts_at=start,
         ends_at=(start + request.lasts).replace(microsecond=0),
-        fingerprint=decision.fingerprint,
+        fingerprint=fingerprint,
         iam_user_arn=request.identity.arn,
         iam_user_id=request.identity.unique_id,
         boundary_arn=request.offer.pair.target.boundary_arn,
@@ -238,7 +280,7 @@ def _start_grant(decision: Decision) -> Grant:
     begins = f" from {_utc(start)}" if phase is Phase.SCHEDULED else ""
     append(
         kind=f"grant:phase:{phase}",
-        actor=decision.approver.username,
+        actor=actor,
         subject=grant.subject,
         sentence=f"Access was granted{begins} until {_utc(grant.ends_at)}.",
         data={
@@ -546,15 +588,16 @@ def lift_pause(stop: Stop, *, actor: str, sentence: str, now: datetime) -> None:
 def claim(grant_id: int, now: datetime) -> Grant | None:
     """Take a grant for work, or None when it has ended or another worker holds it."""
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
-    claimed = (
-        Grant.objects.live()
-        .filter(free, pk=grant_id)
-        .update(generation=F("generation") + 1, leased_until=now + LEASE)
+    mine = Grant.objects.live().filter(free, pk=grant_id)
+    whole = Grant.objects.with_parties().select_related(
+        "request__identity", "request__profile_version"
     )
-    if not claimed:
-        return None
-    whole = Grant.objects.with_parties()
-    return whole.select_related("request__identity", "request__profile_version").get(pk=grant_id)
+    # One transaction: a revocation breaks a lease, and another worker's claim right after it would
+    # otherwise be read here as one's own, with its generation.
+    with transaction.atomic():
+        if mine.update(generation=F("generation") + 1, leased_until=now + LEASE) != 1:
+            return None
+        return whole.get(pk=grant_id)
 
 
 def renew(grant: Grant, now: datetime, *, intent: bool = False) -> bool:
@@ -691,7 +734,7 @@ def note_failure(grant: Grant, error: str, now: datetime) -> None:
             last_error=error,
             attempts=attempts,
             leased_until=None,
-            next_check_at=now + back_off(attempts),
+            next_check_at=now + back_off(attempts, _longest_wait(grant, now)),
         )
         append(
             kind="grant:failed",
@@ -708,9 +751,16 @@ def _phase_after_failure(grant: Grant, now: datetime) -> Phase:
     return Phase(grant.phase) if grant.should_exist(now) else Phase.ENDING
 
 
-def back_off(attempts: int) -> timedelta:
-    """Doubling from 2 seconds to 5 minutes, with jitter so that a thousand do not come at once."""
-    seconds = min(2.0**attempts, LONGEST_BACK_OFF.total_seconds())
+def _longest_wait(grant: Grant, now: datetime) -> timedelta:
+    return LONGEST_BACK_OFF if grant.should_exist(now) else LONGEST_WAIT_TO_REMOVE
+
+
+def back_off(attempts: int, longest: timedelta = LONGEST_BACK_OFF) -> timedelta:
+    """Doubling from 2 seconds to the longest, with jitter so that a thousand do not come at once.
+
+    With any number of attempts: a removal is tried for ever.
+    """
+    seconds = min(2.0 ** min(attempts, 16), longest.total_seconds())
     return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311  # Not a secret.
 
 
@@ -797,7 +847,7 @@ def note_failed_look(request: AccessRequest, problem: str, began: datetime) -> N
     found = {"steps": [], "findings": []} | (request.preview or {})
     AccessRequest.objects.filter(look_due(began), pk=request.pk).update(
         preview=found | {"problem": problem, "failed": failed},
-        next_look_at=began + back_off(min(failed, 16)),
+        next_look_at=began + back_off(failed),
     )
 
 

@@ -78,7 +78,7 @@ def test_a_grant_to_which_nobody_comes_back_is_seen(grant: Grant) -> None:
     check_commands(now)
 
     Grant.objects.update(next_check_at=None)
-    with pytest.raises(AssertionError, match="Nobody comes back"):
+    with pytest.raises(AssertionError, match="nobody comes back"):
         check_commands(now)
     Grant.objects.update(next_check_at=now + timedelta(minutes=10))
     with pytest.raises(AssertionError, match=grant.code):
