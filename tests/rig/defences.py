@@ -81,7 +81,7 @@ DEFENCES: Final = (
             ),
         ),
         tests=(
-            "tests/provisioning/test_services.py",
+            "tests/provisioning/test_services.py::test_a_claimed_grant_is_not_claimed_twice_until_the_lease_is_over",
             f"{CONVERGE}::test_a_worker_in_the_midst_does_not_take_back_what_a_person_asked_for",
         ),
     ),
