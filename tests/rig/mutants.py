@@ -104,11 +104,12 @@ def _copy(edits: Sequence[Edit]) -> Iterator[Path]:
         tree = Path(folder) / "tree"
         shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
         for edit in edits:
-            _edit(tree / edit.file, edit)
+            apply_edit(tree / edit.file, edit)
         yield tree
 
 
-def _edit(path: Path, edit: Edit) -> None:
+def apply_edit(path: Path, edit: Edit) -> None:
+    """Put one text instead of another. Raises LookupError where it is not there so many times."""
     text = path.read_text()
     if text.count(edit.old) != edit.times:
         raise LookupError(
