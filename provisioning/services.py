@@ -170,13 +170,14 @@ def decide(
             Grant.objects.select_for_update(of=("self",)).get(pk=request.extends_id)
         locked = AccessRequest.objects.select_for_update(of=("self",)).with_parties()
         request = locked.get(pk=request.pk)
-        require(authz.can_decide(approver, request, database_now()))
+        now = database_now()
+        require(authz.can_decide(approver, request, now))
         spec = specs.spec_for_request(request)
         if verdict == Decision.Verdict.APPROVED:
             require(_still_may_ask(request))
             if plan.fingerprint(spec) != fingerprint:
                 raise PlanMoved("The plan has changed since you opened this page. Look again.")
-            if obstacles := preview.obstacles(request):
+            if obstacles := preview.obstacles(request, spec):
                 raise CannotBeSetUp(authz.Answer(tuple(obstacles)))
         grant = lifecycle.decide(
             Decision(
@@ -185,7 +186,7 @@ def decide(
                 verdict=verdict,
                 reason=reason,
                 fingerprint=plan.fingerprint(spec),
-                decided_at=database_now(),
+                decided_at=now,
             )
         )
         if grant is not None:

@@ -65,6 +65,20 @@ def spec_for_grant(grant: Grant, *, group_targets: Sequence[str] | None = None) 
     )
 
 
+def spec_for_work(grant: Grant, now: datetime) -> GrantSpec:
+    """The same for a worker. Where the switch group leads is read only for a look at the group."""
+    spec = spec_for_grant(grant, group_targets=())
+    if spec.group_is_ready or not grant.should_exist(now):
+        return spec
+    return with_group(spec, grant)
+
+
+def with_group(spec: GrantSpec, grant: Grant) -> GrantSpec:
+    """A spec for a look at the switch group as a whole."""
+    targets = grant.request.offer.pair.group_targets()
+    return replace(spec, group_is_ready=False, group_targets=tuple(targets))
+
+
 def spec_of_role(grant: Grant) -> GrantSpec:
     """What the issued role of a grant depends on; nothing of its switch group, and no query."""
     spec = spec_for_grant(grant, group_targets=())
