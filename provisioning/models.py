@@ -252,6 +252,19 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         """Grants whose access may still exist somewhere."""
         return self.exclude(phase=Phase.ENDED)
 
+    def settled_before(self, moment: datetime, now: datetime) -> Self:
+        """Grants that AWS was as wanted for before some moment, and that nobody is at work on.
+
+        The same for many as `Grant.is_settled_before` for one.
+        """
+        return self.filter(
+            settled_at__lt=moment,
+            reopened_at__isnull=True,
+            revoked_at__isnull=True,
+            starts_at__lte=now,
+            ends_at__gt=now,
+        ).exclude(leased_until__gt=now)
+
     def due(self, now: datetime) -> Self:
         """Grants that a worker should look at: first who is to be locked out, then other removals;
         of these one of each target account in turn, so that a thousand of one account do not keep
@@ -421,6 +434,12 @@ class Grant(models.Model):
         return states.should_exist(
             starts_at=self.starts_at, ends_at=self.ends_at, revoked_at=self.revoked_at, now=now
         )
+
+    def is_settled_before(self, moment: datetime, now: datetime) -> bool:
+        """Whether AWS was as wanted before some moment, and nobody is at work at `now`."""
+        at_work = self.leased_until is not None and self.leased_until > now
+        settled = self.settled_at is not None and self.settled_at < moment
+        return settled and not at_work and self.reopened_at is None and self.should_exist(now)
 
     def is_scheduled_at(self, now: datetime) -> bool:
         """Whether the start is still to come, with nothing said against it."""
