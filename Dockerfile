@@ -1,4 +1,4 @@
-# Sallyport's image: one for web, worker, sweeper and migrations (docker-compose.yml).
+# Sallyport's image: one for web, worker, sweeper, notifier and migrations (docker-compose.yml).
 # It holds no sandbox, no test and no build tool, and runs as an ordinary user.
 
 FROM python:3.13-slim-bookworm AS build

@@ -17,6 +17,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
+from notices.core.parse import channel_names, mailers, networks
 from provisioning.core.onboarding import PORTAL_PRINCIPAL
 from provisioning.core.onboarding_files import is_template_address
 
@@ -86,6 +87,7 @@ SANDBOX_CONSOLE_BASE = f"{BASE_URL}/sandbox/console" if SANDBOX else ""
 
 INSTALLED_APPS = [
     "portal.apps.PortalConfig",
+    "notices",
     "provisioning",
     "accounts",
     "audit",
@@ -257,7 +259,30 @@ CHECK_EVERY = timedelta(hours=env.float("SALLYPORT_CHECK_HOURS", default=6.0))
 """How often each account's connection is checked."""
 
 HEARTBEAT = env.str("SALLYPORT_HEARTBEAT", default="")
-"""A file that the sweeper touches after each round, for a health check to look at."""
+"""A file that sweeper or notifier touches after each round, for a health check to look at."""
+
+# --- Notices ---------------------------------------------------------------------------------
+# Sent by `manage.py notify` alone, so addresses that hold secrets are given to that process only.
+
+MAIL_FROM = env.str("SALLYPORT_MAIL_FROM", default="sallyport@sandbox.invalid" if SANDBOX else "")
+"""The sender of mail; without one no mail is sent."""
+DEFAULT_FROM_EMAIL = MAIL_FROM or "webmaster@localhost"
+MAIL_FOLDER = VAR_DIR / "mail"
+"""Where the sandbox's mail goes instead of a mail server."""
+_mail_url = env.str("SALLYPORT_MAIL_URL", default="")
+MAIL_IS_SENT = SANDBOX or bool(_mail_url)
+"""Whether this process knows a mail server; the notifier has to."""
+MAILERS = (
+    {"default": {"BACKEND": "sandbox.mail.FolderBackend", "OPTIONS": {"folder": MAIL_FOLDER}}}
+    if SANDBOX
+    else mailers(_mail_url)
+)
+CHANNELS = channel_names(env.str("SALLYPORT_CHANNELS", default=""))
+"""Names of the shared channels that admins can choose."""
+CHANNEL_ADDRESSES = env.str("SALLYPORT_CHANNEL_ADDRESSES", default="")
+"""Where each channel leads, as TOML (`notices.channels`)."""
+WEBHOOK_NETWORKS = networks(env.str("SALLYPORT_WEBHOOK_NETWORKS", default=""))
+"""Networks that are not public, and that webhooks may be sent into all the same."""
 
 # --- Logs ------------------------------------------------------------------------------------
 

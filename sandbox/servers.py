@@ -58,9 +58,15 @@ def broker(port: int, *, folder: Path, log: Path) -> Child:
     return Child(name="broker", argv=argv, log=log, ready=port_answers(port))
 
 
-def aws(port: int, *, state: Path | None, log: Path, env: Mapping[str, str]) -> Child:
-    """The server that stands for AWS. `state` is the file that it keeps between two runs."""
+def aws(
+    port: int, *, state: Path | None, log: Path, env: Mapping[str, str], signals: bool = False
+) -> Child:
+    """The server that stands for AWS. `state` is the file that it keeps between two runs.
+
+    With `signals` a test may have it kill or stop processes at a call.
+    """
     arguments = ["--port", str(port)] + (["--state", str(state)] if state else [])
+    arguments += ["--signals"] if signals else []
     ready = http_answers(port, "/moto-api/")
     return _python("AWS server", "sandbox.aws_server", *arguments, log=log, env=env, ready=ready)
 
@@ -95,6 +101,12 @@ def sweeper(*, log: Path, env: Mapping[str, str]) -> Child:
     """What finds, from the database alone, the work that no message announced."""
     argv = [sys.executable, "manage.py", "sweep", "--loop", "--interval", "2"]
     return Child(name="sweeper", argv=argv, log=log, env=env, cwd=BASE_DIR)
+
+
+def notifier(*, log: Path, env: Mapping[str, str]) -> Child:
+    """What tells people; in the sandbox its mail goes to a page."""
+    argv = [sys.executable, "manage.py", "notify", "--loop", "--interval", "2"]
+    return Child(name="notifier", argv=argv, log=log, env=env, cwd=BASE_DIR)
 
 
 def _python(

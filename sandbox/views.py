@@ -10,18 +10,21 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.csp import CSP
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.models import AwsAccount, User
 from provisioning.aws.errors import AwsError
-from sandbox import console, inventory, world
+from sandbox import console, inventory, mail, world
 from sandbox.console import ConsoleSession
 from sandbox.forms import SignInForm, SwitchRoleForm
 from sandbox.people import PEOPLE
 
 COOKIE = "sandbox_console"
 UNPROCESSABLE = 422
+MAILS_SHOWN = 100
 
 
 # --- The portal's people ---------------------------------------------------------------------
@@ -72,6 +75,46 @@ def install(request: HttpRequest, account_id: str) -> HttpResponse:
     else:
         messages.success(request, f"The template is deployed in {account}. Check its connection.")
     return redirect("sandbox:index")
+
+
+# --- Mail ------------------------------------------------------------------------------------
+
+
+@login_not_required
+@require_GET
+def mail_list(request: HttpRequest) -> HttpResponse:
+    """All mail that a mail server would have got, newest first."""
+    return render(request, "sandbox/mail.html", {"mails": mail.newest(MAILS_SHOWN)})
+
+
+@login_not_required
+@require_GET
+def mail_page(request: HttpRequest, name: str) -> HttpResponse:
+    """One mail as text, with what its receiver's program reads."""
+    return render(request, "sandbox/mail_page.html", {"mail": _mail(name)})
+
+
+@login_not_required
+@require_GET
+@csp_override(
+    {
+        "default-src": [CSP.NONE],
+        # A mail has its style inside; nothing else of it does anything.
+        "style-src": [CSP.UNSAFE_INLINE],
+        "frame-ancestors": [CSP.NONE],
+        "sandbox": ["allow-top-navigation-by-user-activation"],
+    }
+)
+def mail_html(request: HttpRequest, name: str) -> HttpResponse:
+    """One mail as its receiver's program shows it."""
+    return HttpResponse(_mail(name).html)
+
+
+def _mail(name: str) -> mail.Mail:
+    found = mail.find(name)
+    if found is None:
+        raise Http404
+    return found
 
 
 # --- The console -----------------------------------------------------------------------------

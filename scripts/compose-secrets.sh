@@ -25,6 +25,9 @@ secret postgres_password "$(random)"
 secret redis_password "$(random)"
 secret database_url "postgres://sallyport:$(cat secrets/postgres_password)@postgres:5432/sallyport"
 secret broker_url "redis://:$(cat secrets/redis_password)@redis:6379/0"
+# For notices (docs/notices.md): empty until you write into them.
+secret mail_url ""
+secret channel_addresses ""
 
 [ -e secrets/aws_credentials ] || printf '%s\n' \
     "Put the access key of the portal's own AWS identity into secrets/aws_credentials:" \

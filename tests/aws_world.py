@@ -1,7 +1,8 @@
 """Both accounts as AWS holds them, read back and judged without the product's own code."""
 
+import json
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -28,15 +29,16 @@ class Aws:
 
     endpoint: str
 
-    def control(self, path: str) -> None:
+    def control(self, path: str, body: Any = None) -> Any:
         """Call one of the server's own addresses."""
         request = urllib.request.Request(  # noqa: S310  # The endpoint is this machine's.
             f"{self.endpoint}/sandbox-api/{path}",
+            data=None if body is None else json.dumps(body).encode(),
             method="POST",
-            headers={"X-Sandbox-Control": "yes"},
+            headers={"X-Sandbox-Control": "yes", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10):  # noqa: S310  # As above.
-            pass
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # As above.
+            return json.load(answer)
 
     def clock_ahead(self, by: timedelta) -> None:
         """Put AWS's clock ahead of ours."""
@@ -79,6 +81,40 @@ class Aws:
             world.client("iam", credentials, "us-east-1").list_roles()
 
 
+@dataclass(frozen=True)
+class World:
+    """What a server and a folder held once everything was made: made once, then put back."""
+
+    state: Any
+    files: Mapping[str, str]
+
+    @classmethod
+    def of(cls, server: Aws, folder: Path) -> "World":
+        """As it is now."""
+        files = {one.name: one.read_text() for one in folder.iterdir() if one.is_file()}
+        return cls(server.control("dump"), files)
+
+    def put_back(self, server: Aws, folder: Path) -> None:
+        """Make server and folder so again."""
+        server.control("load", self.state)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in self.files.items():
+            world.write_private(folder / name, json.loads(text))
+
+
+_WORLDS: dict[tuple[str, ...], World] = {}
+"""By server and accounts. Making a world takes thirty calls, and hundreds of tests want one."""
+
+
+def _make_world(server: Aws, accounts: list[AwsAccount], folder: Path) -> None:
+    key = (server.endpoint, *(one.external_id for one in accounts))
+    if key in _WORLDS:
+        _WORLDS[key].put_back(server, folder)
+        return
+    world.make_world(accounts)
+    _WORLDS[key] = World.of(server, folder)
+
+
 @pytest.fixture
 def aws(
     aws_endpoint: str,
@@ -93,7 +129,7 @@ def aws(
     server.control("reset")
     server.control("clock?offset=0")
     settings.VAR_DIR = tmp_path
-    world.make_world([source, target])
+    _make_world(server, [source, target], tmp_path)
     for name, value in world.portal_environment().items():
         monkeypatch.setenv(name, value)
     return server

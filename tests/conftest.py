@@ -90,13 +90,17 @@ def erin(db: None) -> User:
 @pytest.fixture
 def source(db: None) -> AwsAccount:
     """Account A, where people sign in."""
-    return AwsAccountFactory.create(account_id="111111111111", name="Identity")
+    return AwsAccountFactory.create(
+        account_id="111111111111", name="Identity", external_id=f"sallyport-{1:032x}"
+    )
 
 
 @pytest.fixture
 def target(db: None) -> AwsAccount:
     """Account B, which people want to enter."""
-    return AwsAccountFactory.create(account_id="222222222222", name="Workload")
+    return AwsAccountFactory.create(
+        account_id="222222222222", name="Workload", external_id=f"sallyport-{2:032x}"
+    )
 
 
 @pytest.fixture

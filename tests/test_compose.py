@@ -10,7 +10,7 @@ import yaml
 REPO = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((REPO / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {"migrate", "web", "worker", "sweeper"}
+OURS = {"migrate", "web", "worker", "sweeper", "notifier"}
 every_service = pytest.mark.parametrize("name", sorted(SERVICES))
 own_service = pytest.mark.parametrize("name", sorted(OURS))
 
@@ -88,9 +88,21 @@ def test_only_those_who_work_in_aws_have_an_identity_there() -> None:
     assert {name for name in OURS if reaches_aws(SERVICES[name])} == {"worker", "sweeper"}
 
 
+def test_only_the_notifier_meets_mail_servers_and_channels() -> None:
+    def may_send(service: dict[str, Any]) -> bool:
+        named = {key.removesuffix("_FILE") for key in service["environment"]}
+        variables = {"SALLYPORT_MAIL_URL", "SALLYPORT_CHANNEL_ADDRESSES"} & named
+        return bool(variables or {"mail_url", "channel_addresses"} & set(service["secrets"]))
+
+    assert {name for name in OURS if may_send(SERVICES[name])} == {"notifier"}
+    assert [name for name in OURS if "notify" in SERVICES[name].get("command", [])] == ["notifier"]
+
+
 @every_service
 def test_no_secret_stands_in_an_environment(name: str) -> None:
-    secret = re.compile(r"SECRET|PASSWORD|DATABASE_URL|BROKER_URL|ACCESS_KEY|TOKEN")
+    secret = re.compile(
+        r"SECRET|PASSWORD|DATABASE_URL|BROKER_URL|MAIL_URL|ADDRESSES|ACCESS_KEY|TOKEN"
+    )
     for key, value in SERVICES[name].get("environment", {}).items():
         assert not secret.search(key) or (
             key.endswith("_FILE") and value.startswith("/run/secrets/")
@@ -118,7 +130,7 @@ def test_the_schema_is_there_before_anybody_uses_it(name: str) -> None:
         assert conditions["migrate"] == "service_completed_successfully"
 
 
-def test_web_and_sweeper_do_not_wait_for_redis() -> None:
+def test_nobody_but_the_worker_waits_for_redis() -> None:
     waiting = {
         name for name, service in SERVICES.items() if "redis" in service.get("depends_on", {})
     }
@@ -152,3 +164,5 @@ def test_the_image_holds_neither_sandbox_nor_secrets() -> None:
     allowed = {rule[1:] for rule in rules if rule.startswith("!")}
     assert not allowed & {"sandbox", "tests", "secrets", "var", ".git", ".env", "requirements"}
     assert all((REPO / path).exists() for path in allowed)
+    apps = {"portal", "notices", "provisioning", "accounts", "audit"}
+    assert apps <= allowed

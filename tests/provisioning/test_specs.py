@@ -21,8 +21,9 @@ def test_the_specs_of_many_roles_are_those_of_each() -> None:
     grants = [GrantFactory.create(request__offer=offer) for offer in (*offers, *offers)]
     later = now + hour
     GrantFactory.create(request__offer=offers[0], request__starts_at=later, starts_at=later)
-    Grant.objects.filter(pk=grants[0].pk).update(revoked_at=now, iam_user_id="AIDAOTHER")
-    Grant.objects.filter(pk=grants[1].pk).update(boundary_arn="arn:other")
+    pinned = {"iam_user_id": "AIDAOTHER", "boundary_arn": "arn:aws:iam::222222222222:policy/Other"}
+    GrantFactory.create(request__offer=offers[1], **pinned)
+    Grant.objects.filter(pk=grants[0].pk).update(revoked_at=now)
 
     specs = dict(specs_of_roles(Grant.objects.all()))
 

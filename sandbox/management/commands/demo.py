@@ -33,7 +33,7 @@ WATCH_INTERVAL = 0.2  # seconds between two looks at the children
 
 
 class Command(BaseCommand):
-    """Starts broker, AWS stand-in, web, worker and sweeper, and stops them all on Ctrl-C."""
+    """Starts the stand-ins and all processes of Sallyport, and stops them all on Ctrl-C."""
 
     help = "Run Sallyport on this machine against a local stand-in for AWS."
     requires_system_checks = ()
@@ -105,7 +105,7 @@ class Command(BaseCommand):
         for pattern in ("sallyport.sqlite3*", AWS_STATE, world.PORTAL_KEY, world.USER_KEYS):
             for path in self.var.glob(pattern):
                 path.unlink()
-        for name in ("broker", "console", "log"):
+        for name in ("broker", "console", "log", "mail"):
             shutil.rmtree(self.var / name, ignore_errors=True)
 
     def choose_port(self, asked: int | None) -> int:
@@ -162,7 +162,7 @@ class Command(BaseCommand):
         self.migrate()
         # These three stop together. They start one by one, because each keeps a processor busy
         # for a second and the page is what somebody waits for; web starts while AWS does.
-        self.say("Starting web, worker and sweeper.")
+        self.say("Starting web, worker, sweeper and notifier.")
         self.supervisor.start(servers.web(port, log=log / "web.log", env=env))
         self.supervisor.wait_ready(broker, aws, timeout=START_TIMEOUT)
         # The portal's own AWS identity is for those who do its work there; web has none.
@@ -170,6 +170,7 @@ class Command(BaseCommand):
         self.supervisor.start(servers.worker(log=log / "worker.log", env=identified), join=True)
         self.supervisor.wait_ready(timeout=START_TIMEOUT)
         self.supervisor.start(servers.sweeper(log=log / "sweeper.log", env=identified), join=True)
+        self.supervisor.start(servers.notifier(log=log / "notifier.log", env=env), join=True)
 
     def environment(self, port: int, *, aws_port: int, broker_port: int) -> dict[str, str]:
         """What the children are told. They meet the same files and addresses as this process."""
@@ -208,6 +209,7 @@ class Command(BaseCommand):
         for person in PEOPLE:
             self.say(f"    {person.username:<8} {person.full_name:<16} {person.does}")
         self.say(f"\n  All of them sign in with the password  {PASSWORD}")
+        self.say(f"  Their mail is at  http://127.0.0.1:{port}/sandbox/mail/")
         self.say(f"  Ctrl-C stops everything. Logs: {self.var / 'log'}")
 
     def watch(self) -> Never:

@@ -1,0 +1,57 @@
+"""Who is told: people, from the rows as they are when an event is taken up."""
+
+from collections.abc import Callable, Iterable
+
+from accounts.models import User
+from notices.models import MAIL, Notice, NoticeQuerySet
+from notices.story import Story
+from provisioning import approvals
+from provisioning.models import AccessRequest
+
+type Audience = Callable[[Story], list[User]]
+
+
+def holder(story: Story) -> list[User]:
+    """Who asked, or whose access it is."""
+    return _who_can_sign_in([story.asked.requester])
+
+
+def approvers(story: Story) -> list[User]:
+    """Who can decide on the request now and has not been asked before: at first, and again when
+    an approval opens the next stage."""
+    before = set(told_of(story.asked, MAIL).values_list("person", flat=True))
+    return [one for one in deciders(story.asked) if one.pk not in before]
+
+
+def deciders(request: AccessRequest) -> list[User]:
+    """The people of the stage that is asked now whose word is missing; never its requester."""
+    people = User.objects.filter(pk__in=approvals.asked_now(request))
+    return list(people.order_by("username"))
+
+
+def asked_before(story: Story) -> list[User]:
+    """Who was told by mail that this request waits, or is about to be."""
+    told = told_of(story.asked, MAIL).filter(event_id__lt=story.event.pk)
+    told = told.exclude(state__in=[Notice.State.DROPPED, Notice.State.FAILED])
+    people = User.objects.filter(pk__in=told.values("person"), is_active=True)
+    return list(people.order_by("username"))
+
+
+def told_of(request: AccessRequest, channel: str) -> NoticeQuerySet:
+    """The notices by which people were asked to decide on this request, by one channel."""
+    return Notice.objects.filter(
+        topic="asked",
+        channel=channel,
+        event__subject=request.subject,
+        event__data__request=request.code,
+    )
+
+
+def admins(story: Story) -> list[User]:
+    """Everybody who administers the portal."""
+    people = User.objects.filter(role=User.Role.ADMIN, is_active=True)
+    return list(people.order_by("username"))
+
+
+def _who_can_sign_in(people: Iterable[User]) -> list[User]:
+    return [one for one in people if one.is_active]

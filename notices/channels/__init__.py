@@ -1,0 +1,1 @@
+"""How a message leaves: by mail, to a chat, to a webhook. Each one blocks, with time-outs."""

@@ -1,0 +1,1 @@
+"""What can be decided without Django, a clock or a network."""

@@ -1,0 +1,321 @@
+"""What is said: one function for each topic, from the rows as they are now.
+
+Plain words; each channel escapes for itself. `Pointless` is raised when there is nothing left to
+say, and its text goes to the delivery log.
+"""
+
+from django.urls import reverse
+
+from accounts.models import AccountPair
+from notices.audience import told_of
+from notices.core.message import Link, Message, Pointless, TooEarly
+from notices.core.words import one_line, paragraph, span, subject
+from notices.models import Notice
+from notices.story import Reader, Story, address
+from provisioning import pages
+from provisioning.core.states import RequestState
+from provisioning.models import AccessRequest, Grant
+
+# --- Parts -----------------------------------------------------------------------------------
+
+
+def _what(request: AccessRequest) -> str:
+    """`SecurityReadOnlyRole in Workload`."""
+    profile = request.profile_version.profile.name
+    return one_line(f"{profile} in {request.offer.pair.target.name}")
+
+
+def _route(pair: AccountPair) -> tuple[tuple[str, str], ...]:
+    return (
+        ("From account", one_line(str(pair.source))),
+        ("Into account", one_line(str(pair.target))),
+    )
+
+
+def _facts(request: AccessRequest, reader: Reader) -> tuple[tuple[str, str], ...]:
+    minutes = int(request.duration.total_seconds() // 60)
+    extends = request.extends_until
+    span_of_time = (
+        (("New end", reader.moment(extends)),) if extends else (("How long", span(minutes)),)
+    )
+    starts = (("Starts", reader.moment(request.starts_at)),) if request.starts_at else ()
+    return (
+        ("Person", one_line(request.requester.label)),
+        ("Access", one_line(request.profile_version.profile.name)),
+        *_route(request.offer.pair),
+        *span_of_time,
+        *starts,
+    )
+
+
+def _of_grant(grant: Grant, reader: Reader) -> tuple[tuple[str, str], ...]:
+    holder = (("Person", one_line(grant.requester.label)),)
+    return (
+        *(holder if _is_about_another(grant, reader) else ()),
+        ("Role", one_line(grant.role_name)),
+        *_route(grant.request.offer.pair),
+        ("Ends", reader.moment(grant.enforced_until)),
+    )
+
+
+def _is_about_another(grant: Grant, reader: Reader) -> bool:
+    return reader.person is None or reader.person.pk != grant.request.requester_id
+
+
+def _whose(grant: Grant, reader: Reader) -> str:
+    """`Your access` or `The access of Alice Ashby`."""
+    if _is_about_another(grant, reader):
+        return f"The access of {one_line(grant.requester.label)}"
+    return "Your access"
+
+
+def _page(request: AccessRequest, label: str) -> Link:
+    return Link(label, address(request.get_absolute_url()))
+
+
+def _ask(request: AccessRequest) -> str:
+    """The subject that all mails to approvers about one request share, so that they are one
+    conversation."""
+    wish = "more time for " if request.extends_id else ""
+    return subject(f"{request.requester.label} asks for {wish}{_what(request)}")
+
+
+# --- Requests --------------------------------------------------------------------------------
+
+
+def asked(story: Story, reader: Reader) -> Message:
+    """To approvers: a request waits."""
+    request = story.asked
+    if request.state != RequestState.PENDING or request.lapses_at <= story.now:
+        over = "lapsed" if request.state == RequestState.PENDING else request.state
+        raise Pointless(f"The request was {over} before this was sent.")
+    return Message(
+        subject=_ask(request),
+        headline=_ask(request),
+        lines=(
+            "Look at the plan and decide on the page of the request. "
+            f"It lapses on {reader.moment(request.lapses_at)}.",
+        ),
+        facts=_facts(request, reader),
+        quote=paragraph(request.reason),
+        links=(_page(request, "Look at the request"),),
+    )
+
+
+def settled(story: Story, reader: Reader) -> Message:
+    """To those who were asked: nothing is left to do."""
+    request = story.asked
+    _require_told(story, reader)
+    how = {
+        RequestState.APPROVED: f"Approved by {one_line(story.actor)}",
+        RequestState.REJECTED: f"Rejected by {one_line(story.actor)}",
+        RequestState.CANCELLED: "Withdrawn",
+        RequestState.EXPIRED: "Lapsed: nobody decided in time",
+    }[RequestState(story.event.kind.rpartition(":")[2])]
+    return Message(
+        subject=f"Re: {_ask(request)}",
+        headline=f"{how}. Nothing is left for you to do.",
+        lines=(f"{_ask(request)}.",),
+        quote=paragraph(story.event.reason),
+        links=(_page(request, "Open the request"),),
+    )
+
+
+def _require_told(story: Story, reader: Reader) -> None:
+    """Go on only if this reader was told of the request."""
+    told = told_of(story.asked, reader.channel).filter(
+        person=reader.person, event_id__lt=story.event.pk
+    )
+    if told.filter(state=Notice.State.SENT).exists():
+        return
+    if told.filter(state=Notice.State.WAITING, leased_until__gt=story.now).exists():
+        raise TooEarly("The first notice is on its way at this moment.")
+    raise Pointless("They had not been told of the request.")
+
+
+def decided(story: Story, reader: Reader) -> Message:
+    """To the requester: how it was decided, or how far that is."""
+    request = story.asked
+    who = one_line(story.actor)
+    wish = f"more time for {_what(request)}" if request.extends_id else _what(request)
+    headline, line = {
+        "request:approval": (
+            f"{who} approved your request",
+            "It needs more approvals before anything is made.",
+        ),
+        "request:state:approved": (f"{who} approved your request", _what_comes(request, reader)),
+        "request:state:rejected": (f"{who} rejected your request", "Nothing was made in AWS."),
+        "request:state:cancelled": (f"{who} withdrew your request", "Nothing was made in AWS."),
+        "request:state:expired": (
+            "Your request lapsed",
+            one_line(story.event.sentence) + " You can ask again.",
+        ),
+    }[story.event.kind]
+    return Message(
+        subject=subject(f"{headline}: {wish}"),
+        headline=headline,
+        lines=(line,),
+        facts=_facts(request, reader),
+        quote=paragraph(story.event.reason),
+        links=(_page(request, "Open the request"),),
+    )
+
+
+def _what_comes(request: AccessRequest, reader: Reader) -> str:
+    if request.extends_id:
+        return "The later end is being set in AWS; you are told once it holds."
+    if request.starts_at and request.starts_at > request.asked_at:
+        return (
+            f"It starts on {reader.moment(request.starts_at)}, and you are told when it is ready."
+        )
+    return "It is being set up in AWS; you are told when it is ready."
+
+
+# --- Access ----------------------------------------------------------------------------------
+
+
+def active(story: Story, reader: Reader) -> Message:
+    """To the holder: the way in. To a shared channel: that it is open, without the way in."""
+    grant = story.access
+    if not grant.usable_at(story.now):
+        raise Pointless("The access was not active any more.")
+    access = pages.access(grant, story.now)
+    whose, target = _whose(grant, reader), one_line(access.account.name)
+    ends = reader.moment(grant.enforced_until)
+    if _is_about_another(grant, reader):
+        lines: tuple[str, ...] = (f"It ends on {ends}, by itself.",)
+        links: tuple[Link, ...] = (_page(grant.request, "Open the access"),)
+    else:
+        lines = (
+            f"It ends on {ends}, by itself: AWS refuses from then on, open sessions too.",
+            f"First sign in to {one_line(access.source.name)} as the IAM user "
+            f"{one_line(grant.identity.user_name)}, in the browser that you will use. "
+            "Then switch role.",
+        )
+        links = (
+            Link(f"1. Sign in to {one_line(access.source.name)}", access.sign_in_url),
+            Link("2. Switch role", pages.switch_role_url(grant)),
+            _page(grant.request, "Give it back or ask for more time"),
+        )
+    return Message(
+        subject=subject(f"{whose} to {target} is active"),
+        headline=f"{whose} to {target} is active",
+        lines=lines,
+        facts=_of_grant(grant, reader),
+        links=links,
+    )
+
+
+def ends_soon(story: Story, reader: Reader) -> Message:
+    """To the holder, while there is time to ask for more."""
+    grant = story.access
+    if not grant.should_exist(story.now):
+        raise Pointless("The access was over before this was sent.")
+    target = one_line(grant.request.offer.pair.target.name)
+    ends = reader.moment(grant.enforced_until)
+    return Message(
+        subject=subject(f"{_whose(grant, reader)} to {target} ends soon"),
+        headline=f"{_whose(grant, reader)} to {target} ends on {ends}",
+        lines=("Save your work. If you need longer, ask for more time before it ends.",),
+        facts=_of_grant(grant, reader),
+        links=(_page(grant.request, "Ask for more time"),),
+    )
+
+
+def ended(story: Story, reader: Reader) -> Message:
+    """To the holder: it is over, and nothing is left."""
+    grant = story.access
+    target = one_line(grant.request.offer.pair.target.name)
+    return Message(
+        subject=subject(f"{_whose(grant, reader)} to {target} has ended"),
+        headline=f"{_whose(grant, reader)} to {target} has ended",
+        lines=("Nothing of it is left in AWS. If you need it again, ask again.",),
+        facts=_of_grant(grant, reader),
+        links=(_page(grant.request, "Open the access"),),
+    )
+
+
+def revoked(story: Story, reader: Reader) -> Message:
+    """To the holder: somebody ended it."""
+    grant = story.access
+    target = one_line(grant.request.offer.pair.target.name)
+    return Message(
+        subject=subject(f"{_whose(grant, reader)} to {target} was revoked"),
+        headline=f"{_whose(grant, reader)} to {target} was revoked",
+        lines=(one_line(story.event.sentence), "AWS refuses it from now on, open sessions too."),
+        facts=_of_grant(grant, reader),
+        quote=paragraph(story.event.reason),
+        links=(_page(grant.request, "Open the access"),),
+    )
+
+
+def extension(story: Story, reader: Reader) -> Message:
+    """To the holder: whether AWS has the later end."""
+    grant = story.access
+    target = one_line(grant.request.offer.pair.target.name)
+    given = story.event.kind == "grant:extension:confirmed"
+    how = "ends later" if given else "was not extended"
+    return Message(
+        subject=subject(f"{_whose(grant, reader)} to {target} {how}"),
+        headline=f"{_whose(grant, reader)} to {target} {how}",
+        lines=(f"It ends on {reader.moment(grant.enforced_until)}.",),
+        facts=_of_grant(grant, reader),
+        quote=paragraph(story.event.reason),
+        links=(_page(grant.request, "Open the access"),),
+    )
+
+
+def trouble(story: Story, reader: Reader) -> Message:
+    """To holder and admins: a worker has failed several times."""
+    grant = story.access
+    if not grant.needs_attention:
+        raise Pointless("It went well before this was sent.")
+    target = one_line(grant.request.offer.pair.target.name)
+    given = grant.should_exist(story.now)
+    headline = (
+        f"{_whose(grant, reader)} to {target} could not be set up yet"
+        if given
+        else f"{_whose(grant, reader)} to {target} could not be removed completely yet"
+    )
+    return Message(
+        subject=subject(f"Needs attention: {headline}"),
+        headline=headline,
+        lines=("A worker failed several times and goes on trying.", paragraph(grant.last_error)),
+        facts=_of_grant(grant, reader),
+        links=(_page(grant.request, "Open the access"),),
+    )
+
+
+# --- Accounts --------------------------------------------------------------------------------
+
+
+def drift(story: Story, reader: Reader) -> Message:
+    """To admins: AWS let through what nobody had approved, and it was taken away."""
+    place = story.account or story.access.request.offer.pair.target
+    return Message(
+        subject=subject(f"AWS let through more than was approved in {place.name}"),
+        headline=f"AWS let through more than was approved in {one_line(place.name)}",
+        lines=(one_line(story.event.sentence), "Find out who changed it: CloudTrail knows."),
+        facts=(("Account", one_line(str(place))),),
+        quote=paragraph(story.event.reason),
+        links=(Link("Open Drift", address(reverse("provisioning:drift"))),),
+    )
+
+
+def connection(story: Story, reader: Reader) -> Message:
+    """To admins: an account can't be worked in as it should."""
+    account = story.where
+    last = account.checks.filter(finished_at__isnull=False).first()
+    if last is not None and last.passed:
+        raise Pointless("The check passed before this was sent.")
+    failed = story.event.data.get("failed", [])
+    return Message(
+        subject=subject(f"The connection to {account.name} is not as it should be"),
+        headline=f"The connection to {one_line(account.name)} is not as it should be",
+        lines=(
+            "Access into or out of this account may fail until its owner has mended it.",
+            *(f"Not passed: {one_line(one)}" for one in failed),
+        ),
+        facts=(("Account", one_line(str(account))),),
+        links=(Link("Open the account", address(account.get_absolute_url())),),
+    )

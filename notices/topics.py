@@ -1,0 +1,182 @@
+"""The table of notices: which event is told to whom, in which words.
+
+A row names the kinds of audit events, who is told, and the function that makes the words. People
+choose by topic what they want; what is `always` told cannot be switched off.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from accounts.models import User
+from audit.models import AuditEvent
+from notices import texts
+from notices.audience import Audience, admins, approvers, asked_before, holder
+from notices.core.message import Message
+from notices.story import Reader, Story
+from provisioning.models import ATTENTION_AFTER
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One row of the table."""
+
+    key: str
+    title: str
+    """What it is about, as the pages name it."""
+    kinds: tuple[str, ...]
+    """Kinds of audit events."""
+    to: tuple[Audience, ...]
+    words: Callable[[Story, Reader], Message]
+    when: Callable[[Story], bool] = lambda story: True
+    """Not every event of these kinds is told."""
+    always: bool = False
+    with_topic: str = ""
+    """Whoever wants that other topic gets this one too; it is not chosen by itself."""
+
+    @property
+    def chosen_as(self) -> str:
+        """The key by which people choose."""
+        return self.with_topic or self.key
+
+    @property
+    def may_spare_people(self) -> bool:
+        """Whether a team channel may stand in for mail to each of many approvers or admins."""
+        return holder not in self.to and not self.always
+
+
+# --- Conditions ------------------------------------------------------------------------------
+
+
+def _needs_attention_now(story: Story) -> bool:
+    """The attempt after which a person should look; later ones say nothing new."""
+    return bool(story.event.data.get("attempt") == ATTENTION_AFTER)
+
+
+def _begins_to_fail(story: Story) -> bool:
+    """The first check that fails; the following ones say nothing new."""
+    checks = AuditEvent.objects.about(story.event.subject)
+    checks = checks.filter(kind__in=["account:check:failed", "account:check:passed"])
+    before = checks.filter(pk__lt=story.event.pk).last()
+    return before is None or before.kind == "account:check:passed"
+
+
+def _was_not_revoked(story: Story) -> bool:
+    """Who was revoked has been told already."""
+    return story.access.revoked_at is None
+
+
+# --- The table -------------------------------------------------------------------------------
+
+TOPICS: Final = (
+    Topic(
+        key="asked",
+        title="Somebody asks for access that you decide on",
+        kinds=("request:state:pending", "request:approval"),
+        to=(approvers,),
+        words=texts.asked,
+    ),
+    Topic(
+        key="settled",
+        title="Such a request was decided, withdrawn or lapsed",
+        kinds=(
+            "request:state:approved",
+            "request:state:rejected",
+            "request:state:cancelled",
+            "request:state:expired",
+        ),
+        to=(asked_before,),
+        words=texts.settled,
+        with_topic="asked",
+    ),
+    Topic(
+        key="decided",
+        title="Your request was approved, rejected or ended, or lapsed",
+        kinds=(
+            "request:approval",
+            "request:state:approved",
+            "request:state:rejected",
+            "request:state:cancelled",
+            "request:state:expired",
+        ),
+        to=(holder,),
+        words=texts.decided,
+    ),
+    Topic(
+        key="active",
+        title="Your access is active: how to get in",
+        kinds=("grant:phase:active",),
+        to=(holder,),
+        words=texts.active,
+    ),
+    Topic(
+        key="ends-soon",
+        title="Your access ends soon",
+        kinds=("grant:ends-soon",),
+        to=(holder,),
+        words=texts.ends_soon,
+    ),
+    Topic(
+        key="ended",
+        title="Your access has ended",
+        kinds=("grant:phase:ended",),
+        to=(holder,),
+        words=texts.ended,
+        when=_was_not_revoked,
+    ),
+    Topic(
+        key="revoked",
+        title="Somebody revoked your access",
+        kinds=("grant:revoked",),
+        to=(holder,),
+        words=texts.revoked,
+        always=True,
+    ),
+    Topic(
+        key="extension",
+        title="Your access ends later, or could not be extended",
+        kinds=("grant:extension:confirmed", "grant:extension:refused"),
+        to=(holder,),
+        words=texts.extension,
+    ),
+    Topic(
+        key="trouble",
+        title="Access could not be set up or removed",
+        kinds=("grant:failed",),
+        to=(holder, admins),
+        words=texts.trouble,
+        when=_needs_attention_now,
+    ),
+    Topic(
+        key="drift",
+        title="AWS let through more than was approved",
+        kinds=("grant:cut_back", "drift:widened:removed", "drift:orphan:removed"),
+        to=(admins,),
+        words=texts.drift,
+    ),
+    Topic(
+        key="connection",
+        title="The connection to an account fails",
+        kinds=("account:check:failed",),
+        to=(admins,),
+        words=texts.connection,
+        when=_begins_to_fail,
+    ),
+)
+
+BY_KEY: Final = {topic.key: topic for topic in TOPICS}
+KINDS: Final = frozenset(kind for topic in TOPICS for kind in topic.kinds)
+
+
+def topics_of(kind: str) -> Iterator[Topic]:
+    """The rows that an event of this kind starts."""
+    return (topic for topic in TOPICS if kind in topic.kinds)
+
+
+def topics_for(person: User) -> list[Topic]:
+    """What this person may be told, without what goes along with another topic."""
+    return [
+        topic
+        for topic in TOPICS
+        if not topic.with_topic and (topic.to != (admins,) or person.is_portal_admin)
+    ]

@@ -1,0 +1,440 @@
+"""The table of events and recipients."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from accounts.models import Offer, User
+from audit.clock import database_now
+from audit.models import AuditEvent
+from notices import gather as gathering
+from notices.gather import gather
+from notices.models import HeardEvent, Notice, Preferences, Reading, Reminder, Route
+from notices.topics import BY_KEY, KINDS, TOPICS, topics_for
+from provisioning.models import AccessRequest, Grant
+from tests.factories import GrantFactory, UserFactory, first_stage
+from tests.notices.conftest import Happen, told
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def everybody(alice: User, bob: User, charlie: User, dana: User, erin: User) -> None:
+    """The whole cast is there, so that who is not told shows."""
+
+
+OF_A_REQUEST = {
+    # kind of event: who is told, when bob did it
+    "request:state:approved": {"alice"},
+    "request:state:rejected": {"alice"},
+    "request:state:expired": {"alice"},
+    "request:state:cancelled": {"alice"},
+    "request:approval": {"alice"},
+}
+
+
+def test_who_withdraws_their_own_request_is_not_told(asked: AccessRequest, happen: Happen) -> None:
+    happen("request:state:cancelled", asked.subject, actor="alice", request=asked.code)
+
+    assert told() == set()
+
+
+@pytest.mark.parametrize("kind", OF_A_REQUEST)
+def test_the_requester_is_told_how_it_was_decided(
+    kind: str, asked: AccessRequest, happen: Happen
+) -> None:
+    happen(kind, asked.subject, actor="bob", request=asked.code)
+
+    assert told() == OF_A_REQUEST[kind]
+
+
+OF_A_GRANT = {
+    "grant:phase:active": {"alice"},
+    "grant:phase:ended": {"alice"},
+    "grant:phase:ending": set(),
+    "grant:phase:pending": set(),
+    "grant:revoked": {"alice"},
+    "grant:locked_out": set(),
+    "grant:ends-soon": {"alice"},
+    "grant:extension:confirmed": {"alice"},
+    "grant:extension:refused": {"alice"},
+    "grant:failed": {"alice", "dana"},
+    "grant:cut_back": {"dana"},
+    "grant:switch_link:opened": set(),
+}
+
+
+@pytest.mark.parametrize("kind", OF_A_GRANT)
+def test_the_holder_is_told_of_their_access_and_admins_of_trouble(
+    kind: str, grant: Grant, happen: Happen
+) -> None:
+    happen(kind, grant.subject, attempt=3)
+
+    assert told() == OF_A_GRANT[kind]
+
+
+OF_AN_ACCOUNT = {
+    "account:check:failed": {"dana"},
+    "account:check:passed": set(),
+    "drift:widened:removed": {"dana"},
+    "drift:orphan:removed": {"dana"},
+}
+
+
+@pytest.mark.parametrize("kind", OF_AN_ACCOUNT)
+def test_admins_are_told_of_accounts(kind: str, offer: Offer, happen: Happen) -> None:
+    happen(kind, offer.pair.target.subject)
+
+    assert told() == OF_AN_ACCOUNT[kind]
+
+
+def test_every_kind_of_the_table_is_in_a_test() -> None:
+    tested = {"request:state:pending", *OF_A_REQUEST, *OF_A_GRANT, *OF_AN_ACCOUNT}
+    assert tested >= KINDS
+
+
+def test_keys_are_single_and_fit_their_column() -> None:
+    assert len(BY_KEY) == len(TOPICS)
+    assert max(len(one.key) for one in TOPICS) <= 20
+    assert all(one.with_topic in {"", *BY_KEY} for one in TOPICS)
+
+
+# --- Requests --------------------------------------------------------------------------------
+
+
+def test_approvers_are_told_of_a_request_and_its_requester_is_not(
+    asked: AccessRequest, alice: User, charlie: User, happen: Happen
+) -> None:
+    first_stage(asked.offer).people.add(alice, charlie)
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+
+    assert told() == {"bob", "charlie"}
+
+
+def test_those_who_were_asked_are_told_that_it_is_decided_except_who_did_it(
+    asked: AccessRequest, charlie: User, happen: Happen
+) -> None:
+    first_stage(asked.offer).people.add(charlie)
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    gather()
+
+    happen("request:state:approved", asked.subject, actor="bob", request=asked.code)
+
+    assert told(topic="settled") == {"charlie"}
+
+
+def test_after_an_approval_those_are_asked_who_were_not_asked_before(
+    asked: AccessRequest, charlie: User, happen: Happen
+) -> None:
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    gather()
+    first_stage(asked.offer).people.add(charlie)
+
+    event = happen("request:approval", asked.subject, actor="dana", request=asked.code)
+
+    assert told(topic="asked", event=event) == {"charlie"}
+
+
+def test_an_extension_is_asked_of_the_approvers_by_its_own_code(
+    grant: Grant, alice: User, happen: Happen
+) -> None:
+    extension = AccessRequest.objects.create(
+        requester=alice,
+        identity=grant.identity,
+        offer=grant.request.offer,
+        profile_version=grant.profile_version,
+        duration=timedelta(minutes=30),
+        extends=grant,
+        extends_until=grant.ends_at + timedelta(minutes=30),
+        reason="It takes longer.",
+        lapses_at=grant.ends_at,
+    )
+    happen("request:state:pending", extension.subject, actor="alice", request=extension.code)
+
+    assert told() == {"bob"}
+    assert Reminder.objects.get().request == extension
+
+
+def test_who_revokes_their_own_access_is_not_told(grant: Grant, happen: Happen) -> None:
+    happen("grant:revoked", grant.subject, actor="alice")
+
+    assert told() == set()
+
+
+def test_the_end_of_revoked_access_says_nothing_new(grant: Grant, happen: Happen) -> None:
+    Grant.objects.filter(pk=grant.pk).update(revoked_at=database_now(), revoked_by="dana")
+    happen("grant:phase:ended", grant.subject)
+
+    assert told() == set()
+
+
+@pytest.mark.parametrize(("attempt", "who"), [(2, set()), (3, {"alice", "dana"}), (4, set())])
+def test_trouble_is_told_once_when_a_person_should_look(
+    attempt: int, who: set[str], grant: Grant, happen: Happen
+) -> None:
+    happen("grant:failed", grant.subject, attempt=attempt)
+
+    assert told() == who
+
+
+def test_a_failing_connection_is_told_when_it_begins_to_fail(offer: Offer, happen: Happen) -> None:
+    subject = offer.pair.target.subject
+    for kind in ("failed", "failed", "passed", "failed"):
+        happen(f"account:check:{kind}", subject)
+    gather()
+
+    assert Notice.objects.filter(topic="connection").count() == 2
+
+
+def test_nobody_who_is_switched_off_is_told(grant: Grant, alice: User, happen: Happen) -> None:
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    happen("grant:phase:ended", grant.subject)
+
+    assert told() == set()
+
+
+# --- Once ------------------------------------------------------------------------------------
+
+
+def test_an_event_is_taken_up_once(grant: Grant, happen: Happen) -> None:
+    happen("grant:phase:active", grant.subject)
+
+    assert [gather(), gather()] == [1, 0]
+    assert Notice.objects.count() == 1
+
+
+def test_an_event_whose_number_is_lower_than_one_seen_before_is_found(
+    grant: Grant, happen: Happen
+) -> None:
+    late = happen("grant:phase:ended", grant.subject)
+    number = late.pk
+    seen = happen("grant:phase:active", grant.subject)
+    # As if the transaction of `late` had not been committed yet.
+    HeardEvent.objects.create(event_id=number)
+    gather()
+    HeardEvent.objects.filter(event_id=number).delete()
+
+    assert gather() == 1
+    assert set(Notice.objects.values_list("event", flat=True)) == {number, seen.pk}
+
+
+def test_what_is_long_settled_is_not_looked_at_again(
+    grant: Grant, happen: Happen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = happen("grant:phase:active", grant.subject)
+    monkeypatch.setattr(gathering, "SETTLED", timedelta(0))
+    monkeypatch.setattr(gathering, "MOVE_EVERY", timedelta(0))
+    gather()
+
+    gather()
+
+    assert Reading.objects.get().after >= event.pk
+    assert not HeardEvent.objects.exists()
+    assert gather() == 0
+
+
+def test_a_broken_event_does_not_keep_others_from_being_told(grant: Grant, happen: Happen) -> None:
+    broken = happen("grant:phase:active", "grant:nobodyknows1")
+    happen("grant:phase:active", grant.subject)
+
+    assert told() == {"alice"}
+    assert not HeardEvent.objects.filter(event_id=broken.pk).exists()
+
+
+def test_an_event_that_stays_broken_is_given_up(
+    happen: Happen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "SETTLED", timedelta(0))
+    happen("grant:phase:active", "grant:nobodyknows1")
+
+    assert [gather(), gather()] == [1, 0]
+
+
+def test_the_database_refuses_to_tell_somebody_twice(
+    grant: Grant, alice: User, happen: Happen
+) -> None:
+    event = happen("grant:phase:active", grant.subject)
+    for values in ({"person": alice, "channel": "mail"}, {"channel": "ops"}):
+        Notice.objects.create(event=event, topic="active", **values)
+        name = "notice_once_per_person" if "person" in values else "notice_once_per_channel"
+        with pytest.raises(IntegrityError, match=name), transaction.atomic():
+            Notice.objects.create(event=event, topic="active", **values)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({"state": "read"}, "notice_state_is_known"),
+        ({"state": "sent"}, "notice_waits_or_is_done"),
+        ({"channel": "ops"}, "notice_mail_goes_to_a_person"),
+    ],
+)
+def test_the_database_refuses_what_no_notice_can_be(
+    values: dict[str, str], rule: str, grant: Grant, alice: User, happen: Happen
+) -> None:
+    event = happen("grant:phase:active", grant.subject)
+    with pytest.raises(IntegrityError, match=rule):
+        Notice.objects.create(
+            **{"event": event, "topic": "active", "person": alice, "channel": "mail"} | values
+        )
+
+
+# --- Choices ---------------------------------------------------------------------------------
+
+
+def test_who_does_not_want_a_topic_is_left_in_peace(
+    grant: Grant, alice: User, happen: Happen
+) -> None:
+    every = [one.key for one in TOPICS]
+    Preferences.objects.create(person=alice, muted=every)
+    happen("grant:phase:active", grant.subject)
+    assert told() == set()
+
+    happen("grant:revoked", grant.subject, actor="dana")
+    assert told() == {"alice"}, "what is always told cannot be switched off"
+
+
+def test_who_wants_no_requests_is_not_told_of_their_decisions_either(
+    asked: AccessRequest, charlie: User, happen: Happen
+) -> None:
+    first_stage(asked.offer).people.add(charlie)
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    gather()
+    Preferences.objects.create(person=charlie, muted=["asked"])
+
+    happen("request:state:approved", asked.subject, actor="bob", request=asked.code)
+
+    assert told(topic="settled") == set()
+
+
+def test_a_team_channel_stands_in_for_mail_to_many(
+    asked: AccessRequest, happen: Happen, settings: Settings
+) -> None:
+    settings.CHANNELS = ("ops",)
+    route = Route.objects.create(topic="asked", channels=["ops", "gone"], people=True)
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    assert told() == {"bob", "ops"}
+
+    Notice.objects.all().delete()
+    Route.objects.filter(pk=route.pk).update(people=False)
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    assert told() == {"ops"}
+
+    happen("request:state:rejected", asked.subject, actor="bob", request=asked.code)
+    assert told(topic="settled") == {"ops"}
+
+
+def test_a_team_channel_never_keeps_a_holder_from_being_told(
+    grant: Grant, happen: Happen, settings: Settings
+) -> None:
+    settings.CHANNELS = ("ops",)
+    Route.objects.create(topic="active", channels=["ops"], people=False)
+    happen("grant:phase:active", grant.subject)
+
+    assert told() == {"alice", "ops"}
+
+
+def test_somebody_without_an_address_shows_in_the_log(
+    grant: Grant, alice: User, happen: Happen
+) -> None:
+    User.objects.filter(pk=alice.pk).update(email="")
+    happen("grant:phase:active", grant.subject)
+    gather()
+
+    notice = Notice.objects.get()
+    assert (notice.state, notice.note) == ("dropped", "They have no mail address.")
+
+
+def test_without_a_sender_nobody_is_told_by_mail(
+    grant: Grant, happen: Happen, settings: Settings
+) -> None:
+    settings.MAIL_FROM = ""
+    happen("grant:phase:active", grant.subject)
+
+    assert told() == set()
+
+
+def test_only_admins_choose_topics_of_admins(alice: User, dana: User) -> None:
+    assert {one.key for one in topics_for(dana)} - {one.key for one in topics_for(alice)} == {
+        "drift",
+        "connection",
+    }
+
+
+# --- Reminders -------------------------------------------------------------------------------
+
+
+def make_due() -> None:
+    Reminder.objects.update(due_at=database_now())
+
+
+def test_who_can_decide_by_now_is_reminded_while_the_request_waits(
+    asked: AccessRequest, charlie: User, happen: Happen
+) -> None:
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    assert told() == {"bob"}
+    first = Reminder.objects.get().due_at
+    assert first == asked.asked_at + timedelta(minutes=15)
+
+    first_stage(asked.offer).people.add(charlie)
+    make_due()
+    assert told(number=1) == {"bob", "charlie"}
+    assert Reminder.objects.get().due_at == asked.asked_at + timedelta(hours=1)
+
+    make_due()
+    assert told(number=2) == {"bob", "charlie"}
+
+
+def test_nobody_is_reminded_of_what_is_decided(asked: AccessRequest, happen: Happen) -> None:
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    gather()
+    AccessRequest.objects.filter(pk=asked.pk).update(state="cancelled")
+    make_due()
+
+    assert told(number=1) == set()
+    assert not Reminder.objects.exists()
+
+
+# --- Cost ------------------------------------------------------------------------------------
+
+
+def test_a_round_with_nothing_to_do_costs_the_same_whatever_has_happened(
+    grant: Grant, happen: Happen, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(20):
+        happen("grant:phase:active", grant.subject)
+    gather()
+    with django_assert_num_queries(7):
+        assert gather() == 0
+    assert AuditEvent.objects.count() >= 20
+
+
+def test_an_event_costs_the_same_for_one_approver_and_for_many(
+    asked: AccessRequest, happen: Happen, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    first_stage(asked.offer).people.add(*UserFactory.create_batch(2))
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    with django_assert_max_num_queries(200) as few:
+        gather()
+    first_stage(asked.offer).people.add(*UserFactory.create_batch(20))
+    happen("request:state:rejected", asked.subject, actor="bob", request=asked.code)
+    gather()
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    with django_assert_max_num_queries(200) as many:
+        gather()
+
+    assert len(many) <= len(few)
+
+
+def test_grants_of_others_concern_nobody_else(
+    offer: Offer, charlie: User, bob: User, happen: Happen
+) -> None:
+    other = GrantFactory.create(
+        request__offer=offer, request__requester=charlie, phase="active", approver=bob
+    )
+    happen("grant:phase:active", other.subject)
+
+    assert told() == {"charlie"}
