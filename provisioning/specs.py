@@ -104,7 +104,9 @@ def specs_of_roles(grants: GrantQuerySet) -> Iterator[tuple[int, GrantSpec]]:
     and what many share once. Making objects of all rows would cost ten times as much."""
     rows = list(grants.order_by().values_list(*_ROLE_COLUMNS))
     versions = ProfileVersion.objects.in_bulk({row[-2] for row in rows})
-    pairs = AccountPair.objects.select_related("source", "target").in_bulk({row[-1] for row in rows})
+    pairs = AccountPair.objects.select_related("source", "target").in_bulk(
+        {row[-1] for row in rows}
+    )
     shared: dict[tuple[int, int], GrantSpec] = {}
     for pk, *own, version, pair in rows:
         if (version, pair) not in shared:
