@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models.functions import Coalesce
 
 from accounts.models import AccountPair, AwsAccount, ProfileVersion
 from provisioning.core.plan import AccountRef, GrantSpec, GroupSpec
@@ -32,9 +33,9 @@ def spec_for_request(
         user_arn=identity.arn,
         user_id=identity.unique_id,
         group_targets=tuple(pair.group_targets() if group_targets is None else group_targets),
-        duration=request.duration,
+        duration=request.lasts,
         group_is_ready=pair.state == "ready",
-        asked_start=request.starts_at,
+        asked_start=request.begins_at,
         until=request.extends_until,
     )
 
@@ -114,17 +115,17 @@ def specs_of_roles(grants: GrantQuerySet) -> Iterator[tuple[int, GrantSpec]]:
         yield pk, replace(shared[version, pair], **dict(zip(_OWN_FIELDS, own, strict=True)))
 
 
-_OWN = {
+_OWN: dict[str, str | Coalesce] = {
     "code": "code",
     "user_name": "identity__user_name",
     "user_arn": "iam_user_arn",
     "user_id": "iam_user_id",
     "boundary_arn": "boundary_arn",
-    "duration": "request__duration",
+    "duration": Coalesce("request__terms_duration", "request__duration"),
     "starts_at": "starts_at",
     "ends_at": "ends_at",
     "revoked_at": "revoked_at",
-    "asked_start": "request__starts_at",
+    "asked_start": Coalesce("request__terms_start", "request__starts_at"),
 }
 """Fields of a spec that a grant has to itself, and where its row has them."""
 _OWN_FIELDS = tuple(_OWN)
