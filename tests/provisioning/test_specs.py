@@ -7,9 +7,15 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit.clock import database_now
-from provisioning.models import Grant
+from provisioning.models import AccessRequest, Grant
 from provisioning.specs import spec_of_role, specs_of_roles
-from tests.factories import AccountPairFactory, GrantFactory, OfferFactory, UserFactory
+from tests.factories import (
+    AccessRequestFactory,
+    AccountPairFactory,
+    GrantFactory,
+    OfferFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -23,10 +29,13 @@ def test_the_specs_of_many_roles_are_those_of_each() -> None:
     GrantFactory.create(request__offer=offers[0], request__starts_at=later, starts_at=later)
     pinned = {"iam_user_id": "AIDAOTHER", "boundary_arn": "arn:aws:iam::222222222222:policy/Other"}
     GrantFactory.create(request__offer=offers[1], **pinned)
-    terms = {"terms_duration": hour / 6, "terms_by": UserFactory.create(), "terms_at": now}
-    GrantFactory.create(
-        request__offer=offers[2], **{f"request__{name}": value for name, value in terms.items()}
+    shortened = AccessRequestFactory.create(offer=offers[2])
+    AccessRequest.objects.filter(pk=shortened.pk).update(
+        terms_duration=hour / 6, terms_by=UserFactory.create(), terms_at=now
     )
+    AccessRequest.objects.filter(pk=shortened.pk).update(state="approved")
+    shortened.refresh_from_db()
+    GrantFactory.create(request=shortened, ends_at=now + hour / 6)
     Grant.objects.filter(pk=grants[0].pk).update(revoked_at=now)
 
     specs = dict(specs_of_roles(Grant.objects.all()))
