@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 
-from accounts.models import AccountPair, AwsAccount, Offer, User
+from accounts.models import AccountPair, Offer, User
 from audit.clock import database_now
 from provisioning import converge, pacing, services, switch_groups
 from provisioning.aws import clients, sessions
@@ -162,9 +163,10 @@ def statements(work: Callable[[], object]) -> list[str]:
 
 
 def test_a_worker_says_fourteen_things_to_the_database_to_give_and_as_many_to_take(
-    prepared: None, approved: Approved, dana: User, source: AwsAccount, target: AwsAccount
+    prepared: None, approved: Approved, dana: User, pair: AccountPair, settings: Settings
 ) -> None:
-    for account in (source, target):
+    settings.CALLS_PER_SECOND = 1_000_000.0
+    for account in (pair.source, pair.target):
         pacing.take(account, 0)  # From now on there is a row to change.
     grant = approved()
 
