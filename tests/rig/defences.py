@@ -43,7 +43,7 @@ DEFENCES: Final = (
         (
             Edit(
                 "provisioning/converge.py",
-                "    if plan.fingerprint(spec_for_request(grant.rests_on)) != grant.fingerprint:\n",
+                "    if plan.fingerprint(decided) != grant.fingerprint:\n",
                 "    if grant.fingerprint is None:\n",
             ),
         ),
