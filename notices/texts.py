@@ -4,6 +4,8 @@ Plain words; each channel escapes for itself. `Pointless` is raised when there i
 say, and its text goes to the delivery log.
 """
 
+from dataclasses import replace
+
 from django.urls import reverse
 
 from accounts.models import AccountPair
@@ -195,7 +197,7 @@ def active(story: Story, reader: Reader) -> Message:
         links = (
             Link(f"1. Sign in to {one_line(access.source.name)}", access.sign_in_url),
             Link("2. Switch role", pages.switch_role_url(grant)),
-            _page(grant.request, "Give it back or ask for more time"),
+            replace(_page(grant.request, "Give it back or ask for more time"), minor=True),
         )
     return Message(
         subject=subject(f"{whose} to {target} is active"),

@@ -23,7 +23,9 @@ class Topic:
 
     key: str
     title: str
-    """What it is about, as the pages name it."""
+    """What it is about, for a person who chooses."""
+    about: str
+    """The same, for admins who look at everybody's."""
     kinds: tuple[str, ...]
     """Kinds of audit events."""
     to: tuple[Audience, ...]
@@ -72,6 +74,7 @@ TOPICS: Final = (
     Topic(
         key="asked",
         title="Somebody asks for access that you decide on",
+        about="A request waits for a decision",
         kinds=("request:state:pending", "request:approval"),
         to=(approvers,),
         words=texts.asked,
@@ -79,6 +82,7 @@ TOPICS: Final = (
     Topic(
         key="settled",
         title="Such a request was decided, withdrawn or lapsed",
+        about="A request that waited is over",
         kinds=(
             "request:state:approved",
             "request:state:rejected",
@@ -91,7 +95,8 @@ TOPICS: Final = (
     ),
     Topic(
         key="decided",
-        title="Your request was approved, rejected or ended, or lapsed",
+        title="Your request was approved, rejected, ended or lapsed",
+        about="What became of a request",
         kinds=(
             "request:approval",
             "request:state:approved",
@@ -105,6 +110,7 @@ TOPICS: Final = (
     Topic(
         key="active",
         title="Your access is active: how to get in",
+        about="Access is active",
         kinds=("grant:phase:active",),
         to=(holder,),
         words=texts.active,
@@ -112,6 +118,7 @@ TOPICS: Final = (
     Topic(
         key="ends-soon",
         title="Your access ends soon",
+        about="Access ends soon",
         kinds=("grant:ends-soon",),
         to=(holder,),
         words=texts.ends_soon,
@@ -119,6 +126,7 @@ TOPICS: Final = (
     Topic(
         key="ended",
         title="Your access has ended",
+        about="Access has ended",
         kinds=("grant:phase:ended",),
         to=(holder,),
         words=texts.ended,
@@ -127,6 +135,7 @@ TOPICS: Final = (
     Topic(
         key="revoked",
         title="Somebody revoked your access",
+        about="Access was revoked",
         kinds=("grant:revoked",),
         to=(holder,),
         words=texts.revoked,
@@ -135,6 +144,7 @@ TOPICS: Final = (
     Topic(
         key="extension",
         title="Your access ends later, or could not be extended",
+        about="Access was extended, or could not be",
         kinds=("grant:extension:confirmed", "grant:extension:refused"),
         to=(holder,),
         words=texts.extension,
@@ -142,6 +152,7 @@ TOPICS: Final = (
     Topic(
         key="trouble",
         title="Access could not be set up or removed",
+        about="Access could not be set up or removed",
         kinds=("grant:failed",),
         to=(holder, admins),
         words=texts.trouble,
@@ -150,6 +161,7 @@ TOPICS: Final = (
     Topic(
         key="drift",
         title="AWS let through more than was approved",
+        about="AWS let through more than was approved",
         kinds=("grant:cut_back", "drift:widened:removed", "drift:orphan:removed"),
         to=(admins,),
         words=texts.drift,
@@ -157,6 +169,7 @@ TOPICS: Final = (
     Topic(
         key="connection",
         title="The connection to an account fails",
+        about="The connection to an account fails",
         kinds=("account:check:failed",),
         to=(admins,),
         words=texts.connection,

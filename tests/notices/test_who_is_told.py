@@ -236,6 +236,29 @@ def test_what_is_long_settled_is_not_looked_at_again(
     assert gather() == 0
 
 
+def test_the_delivery_log_forgets_after_half_a_year(
+    grant: Grant, alice: User, happen: Happen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "MOVE_EVERY", timedelta(0))
+    event = happen("grant:phase:pending", grant.subject)
+    long_ago = database_now() - timedelta(days=181)
+    for number, done_at in enumerate([long_ago, database_now(), None]):
+        Notice.objects.create(
+            event=event,
+            topic="active",
+            person=alice,
+            channel="mail",
+            number=number,
+            state="sent" if done_at else "waiting",
+            done_at=done_at,
+            next_try_at=None if done_at else long_ago,
+        )
+
+    gather()
+
+    assert list(Notice.objects.order_by("number").values_list("number", flat=True)) == [1, 2]
+
+
 def test_a_broken_event_does_not_keep_others_from_being_told(grant: Grant, happen: Happen) -> None:
     broken = happen("grant:phase:active", "grant:nobodyknows1")
     happen("grant:phase:active", grant.subject)
