@@ -163,7 +163,7 @@ def address_of_link(alice: Visitor, path: str) -> str:
 
 
 def the_way_in_was_mailed(dana: Visitor, target: str, address: str) -> None:
-    """The mail that access is active carries the same link; the sandbox keeps all mail on a page."""
+    """The mail that access is active carries the same link; the sandbox shows all mail."""
     mail = dana.page.get_by_role("link", name=f"Your access to {target} is active").first
     for _ in range(60):
         dana.open("/sandbox/mail/")
