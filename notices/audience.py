@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from accounts.models import User
+from audit.models import AuditEvent
 from notices.models import MAIL, Notice, NoticeQuerySet
 from notices.story import Story
 from provisioning import approvals
@@ -28,6 +29,20 @@ def deciders(request: AccessRequest) -> list[User]:
     people = request.offer.approvers().exclude(pk=request.requester_id)
     spoke = set(request.decisions.values_list("approver", flat=True))
     return [one for one in people if one.pk not in spoke or not approvals.has_decided(one, request)]
+
+
+def watchers(story: Story) -> list[User]:
+    """All approvers of the offer, whether anything is theirs to decide or not."""
+    return list(story.asked.offer.approvers().exclude(pk=story.asked.requester_id))
+
+
+def askers(story: Story) -> list[User]:
+    """Who has asked something about this request; where nobody has, who can decide on it."""
+    questions = AuditEvent.objects.about(story.event.subject).filter(
+        kind="request:question", data__request=story.asked.code
+    )
+    people = User.objects.filter(username__in=questions.values("actor"), is_active=True)
+    return list(people.order_by("username")) or deciders(story.asked)
 
 
 def asked_before(story: Story) -> list[User]:

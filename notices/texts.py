@@ -163,6 +163,37 @@ def decided(story: Story, reader: Reader) -> Message:
     )
 
 
+def question(story: Story, reader: Reader) -> Message:
+    """To the requester: somebody asks. To who asked: the answer."""
+    request = story.asked
+    if request.state != RequestState.PENDING:
+        raise Pointless(f"The request was {request.state} before this was sent.")
+    own = reader.person is not None and reader.person.pk == request.requester_id
+    about = f"your request: {_what(request)}" if own else f"the request: {_ask(request)}"
+    verb = "asks about" if story.event.kind == "request:question" else "answered about"
+    return Message(
+        subject=subject(f"{story.actor} {verb} {about}"),
+        headline=one_line(f"{story.actor} {verb} {about}"),
+        lines=("Answer on the page of the request.",) if own else (),
+        quote=paragraph(story.event.reason),
+        links=(_page(request, "Open the request"),),
+    )
+
+
+def terms(story: Story, reader: Reader) -> Message:
+    """To the requester: an approver wants less than was asked for."""
+    request = story.asked
+    if request.state != RequestState.PENDING:
+        raise Pointless(f"The request was {request.state} before this was sent.")
+    return Message(
+        subject=subject(f"{story.actor} changed the terms of your request: {_what(request)}"),
+        headline=f"{one_line(story.actor)} changed the terms of your request",
+        lines=(one_line(story.event.sentence),),
+        quote=paragraph(story.event.reason),
+        links=(_page(request, "Open the request"),),
+    )
+
+
 def _what_comes(request: AccessRequest, reader: Reader) -> str:
     if request.extends_id:
         return "The later end is being set in AWS; you are told once it holds."
@@ -285,6 +316,23 @@ def trouble(story: Story, reader: Reader) -> Message:
         lines=("A worker failed several times and goes on trying.", paragraph(grant.last_error)),
         facts=_of_grant(grant, reader),
         links=(_page(grant.request, "Open the access"),),
+    )
+
+
+def emergency(story: Story, reader: Reader) -> Message:
+    """To approvers and admins: somebody let themselves in."""
+    grant = story.access
+    who, target = grant.requester.label, grant.request.offer.pair.target.name
+    return Message(
+        subject=subject(f"Emergency access: {who} to {target}"),
+        headline=f"{one_line(who)} took emergency access to {one_line(target)}",
+        lines=(
+            "Nobody approved it before. Look at it now: revoke it if it is not what it should be. "
+            "It is reviewed afterwards.",
+        ),
+        facts=_of_grant(grant, reader),
+        quote=paragraph(story.event.reason or grant.request.reason),
+        links=(_page(grant.request, "Look at the access"),),
     )
 
 

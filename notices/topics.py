@@ -11,7 +11,7 @@ from typing import Final
 from accounts.models import User
 from audit.models import AuditEvent
 from notices import texts
-from notices.audience import Audience, admins, approvers, asked_before, holder
+from notices.audience import Audience, admins, approvers, asked_before, askers, holder, watchers
 from notices.core.message import Message
 from notices.story import Reader, Story
 from provisioning.models import ATTENTION_AFTER
@@ -106,6 +106,40 @@ TOPICS: Final = (
         ),
         to=(holder,),
         words=texts.decided,
+    ),
+    Topic(
+        key="question",
+        title="Somebody asks about your request, or answers your question",
+        about="Questions and answers about a request",
+        kinds=("request:question",),
+        to=(holder,),
+        words=texts.question,
+    ),
+    Topic(
+        key="answer",
+        title="A question of yours is answered",
+        about="Answers",
+        kinds=("request:answer",),
+        to=(askers,),
+        words=texts.question,
+        with_topic="question",
+    ),
+    Topic(
+        key="terms",
+        title="An approver shortens what you asked for, or moves it",
+        about="Other terms than were asked for",
+        kinds=("request:terms",),
+        to=(holder,),
+        words=texts.terms,
+    ),
+    Topic(
+        key="emergency",
+        title="Somebody takes emergency access that you watch over",
+        about="Emergency access",
+        kinds=("grant:breakglass:started",),
+        to=(watchers, admins),
+        words=texts.emergency,
+        always=True,
     ),
     Topic(
         key="active",

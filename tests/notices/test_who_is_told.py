@@ -33,6 +33,9 @@ OF_A_REQUEST = {
     "request:state:expired": {"alice"},
     "request:state:cancelled": {"alice"},
     "request:approval": {"alice"},
+    "request:question": {"alice"},
+    "request:terms": {"alice"},
+    "request:answer": set(),
 }
 
 
@@ -59,6 +62,7 @@ OF_A_GRANT = {
     "grant:revoked": {"alice"},
     "grant:locked_out": set(),
     "grant:ends-soon": {"alice"},
+    "grant:breakglass:started": {"bob", "dana"},
     "grant:extension:confirmed": {"alice"},
     "grant:extension:refused": {"alice"},
     "grant:failed": {"alice", "dana"},
@@ -136,6 +140,22 @@ def test_after_an_approval_those_are_asked_who_were_not_asked_before(
     event = happen("request:approval", asked.subject, actor="dana", request=asked.code)
 
     assert told(topic="asked", event=event) == {"charlie"}
+
+
+def test_an_answer_goes_to_who_asked(asked: AccessRequest, charlie: User, happen: Happen) -> None:
+    asked.offer.approver_users.add(charlie)
+    happen("request:question", asked.subject, actor="charlie", request=asked.code)
+    happen("request:answer", asked.subject, actor="alice", request=asked.code)
+
+    assert told(topic="answer") == {"charlie"}
+
+
+def test_a_remark_before_any_question_goes_to_the_approvers(
+    asked: AccessRequest, happen: Happen
+) -> None:
+    happen("request:answer", asked.subject, actor="alice", request=asked.code)
+
+    assert told() == {"bob"}
 
 
 def test_an_extension_is_asked_of_the_approvers_by_its_own_code(
