@@ -2,7 +2,7 @@
 # what it needs first, which costs a few hundredths of a second when it is there already.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test rig rig-full lint format lock bench-quick bench-full clean
+.PHONY: help demo demo-reset test rig rig-full mutants lint format lock bench-quick bench-full clean
 
 PYTHON_IN_VENV := .venv/bin/python
 
@@ -35,6 +35,10 @@ rig-full: ## The same with every fault at every call and hundreds of random runs
 	@scripts/bootstrap.sh dev
 	@$(PYTHON_IN_VENV) -m tests.rig --full $(ARGS)
 	@SALLYPORT_LONG=1 $(PYTHON_IN_VENV) -m pytest tests/machine -n 2
+
+mutants: ## Take ten defences away, one at a time, and see which test notices (ARGS="--only lease")
+	@scripts/bootstrap.sh dev
+	@$(PYTHON_IN_VENV) -m tests.rig.mutants $(ARGS)
 
 lint: ## Formatting, lint, types, import layers, templates, deploy checks, migrations
 	@scripts/bootstrap.sh dev

@@ -15,6 +15,7 @@ from django.db import models
 
 NAME = r"[A-Za-z0-9_+=,.@-]"
 ACCOUNT_ID: Final = re.compile(r"[0-9]{12}", re.ASCII)
+ACCOUNT_ALIAS: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 USER_NAME: Final = re.compile(NAME + r"{1,64}", re.ASCII)
 ROLE_NAME: Final = re.compile(NAME + r"{1,64}", re.ASCII)
 PROFILE_ROLE_NAME_MAX: Final = 32
@@ -120,6 +121,15 @@ def validate_account_id(text: str) -> None:
     """Exactly 12 digits, as text: an id may begin with a zero."""
     message = "An AWS account id is exactly 12 digits, zeros in front included."
     _validator(ACCOUNT_ID, message, "malformed_account_id", text)
+
+
+def validate_account_alias(text: str) -> None:
+    """An account alias, which is a part of a sign-in address [IAM: CreateAccountAlias]."""
+    message = (
+        "An account alias has 3 to 63 lower-case letters, digits and single hyphens, with a letter "
+        "or digit at both ends."
+    )
+    _validator(ACCOUNT_ALIAS, message, "malformed_account_alias", text)
 
 
 def validate_role_arn(text: str) -> None:

@@ -13,6 +13,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, models
 
 FIELDS: Final = {
+    "account_alias_unique": "alias",
     "account_id_is_12_digits": "account_id",
     "account_id_is_immutable": "account_id",
     "account_name_unique": "name",
@@ -22,6 +23,12 @@ FIELDS: Final = {
     "identity_person_unique": "person",
     "identity_removes_only_what_we_created": "user_name",
     "offer_duration_within_bounds": "max_duration",
+    "offer_rule_has_its_longest": "auto_longest",
+    "offer_rule_hours_are_whole": "auto_from",
+    "offer_rule_needs_low_sensitivity": "auto_approve",
+    "offer_sensitivity_is_known": "sensitivity",
+    "offer_usual_duration_within_bounds": "default_duration",
+    "offer_wait_within_bounds": "request_lifetime",
     "offer_is_on_a_pair_in_use": "is_active",
     "offer_is_unique": "profile",
     "pair_is_in_one_partition": "target",

@@ -4,9 +4,10 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django import forms
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.db.models import Q
@@ -20,21 +21,28 @@ from accounts.aws_names import (
     managed_policy_names,
     provisioner_role_arn,
     validate_account_id,
+    validate_one_line,
 )
 from accounts.constraints import refusal
 from accounts.models import (
     LONGEST_GRANT,
     LONGEST_SESSION,
+    LONGEST_WAIT,
     SHORTEST_GRANT,
     SHORTEST_SESSION,
+    SHORTEST_WAIT,
+    USUAL_WAIT,
     AccessProfile,
     AccountPair,
+    ApprovalStage,
     AwsAccount,
     IamIdentity,
     Offer,
     ProfileVersion,
     User,
 )
+from accounts.services import StageWish
+from accounts.stages import LARGEST_QUORUM, MOST_STAGES
 
 NO_COMPLETION = {"autocomplete": "off", "spellcheck": "false"}
 """Names and ids are no words; a browser must neither correct nor remember them."""
@@ -225,14 +233,20 @@ class AccountChangeForm(RegistryForm):
         model = AwsAccount
         fields: ClassVar = [
             "name",
+            "alias",
             "provisioner_role_arn",
             "boundary_arn",
             "group_policies",
             "may_create_users",
         ]
-        widgets: ClassVar = {"name": forms.TextInput(attrs=NO_COMPLETION)}
+        widgets: ClassVar = {
+            "name": forms.TextInput(attrs=NO_COMPLETION),
+            "alias": forms.TextInput(attrs=NO_COMPLETION),
+        }
         help_texts: ClassVar = {
             "name": "What people call this account. They see it everywhere.",
+            "alias": "What stands in the address of its sign-in page, where it has one. People can "
+            "search for it.",
             "may_create_users": "Under /sallyport/ only, and never with more than their own "
             "password, their own MFA and switching to granted roles: the policies above do "
             "nothing for them. Its owner installs the set-up files again first.",
@@ -271,7 +285,7 @@ class AccountForm(AccountChangeForm):
             **AccountChangeForm.Meta.help_texts,
         }
 
-    field_order = ("account_id", "name", "partition")
+    field_order = ("account_id", "name", "alias", "partition")
 
 
 class PairForm(RegistryForm):
@@ -415,68 +429,265 @@ class ProfileForm(VersionForm):
             self._update_errors(error)
 
 
+MINUTE: Final = timedelta(minutes=1)
+WEEKDAYS: Final = [
+    ("1", "Mon"),
+    ("2", "Tue"),
+    ("3", "Wed"),
+    ("4", "Thu"),
+    ("5", "Fri"),
+    ("6", "Sat"),
+    ("7", "Sun"),
+]
+
+
+class WeekdaysField(forms.MultipleChoiceField):
+    """Days of the week as digits in order, Monday is 1: `12345`."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=WEEKDAYS, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        """The digits."""
+        return "".join(sorted(super().clean(value)))
+
+    def prepare_value(self, value: Any) -> Any:
+        """The choices that stored digits stand for."""
+        return list(value) if isinstance(value, str) else value
+
+
 class OfferChangeForm(RegistryForm):
-    """What may change about an offer: all but its pair and its profile."""
+    """What may change about an offer: all but its pair and its profile.
+
+    Each approval stage has four fields, `stage_1_name` and so on: without JavaScript too.
+    """
 
     max_duration = SpanField(
         label="Longest duration, in minutes",
-        unit=timedelta(minutes=1),
+        unit=MINUTE,
         shortest=SHORTEST_GRANT,
         longest=LONGEST_GRANT,
         initial=timedelta(hours=4),
         help_text="5 minutes to 7 days (10080). 60 is an hour, 480 a working day.",
     )
+    default_duration = SpanField(
+        label="Usual duration, in minutes",
+        unit=MINUTE,
+        shortest=SHORTEST_GRANT,
+        longest=LONGEST_GRANT,
+        initial=timedelta(hours=1),
+        help_text="What the request form begins with.",
+    )
+    request_lifetime = SpanField(
+        label="Requests wait for, in minutes",
+        unit=MINUTE,
+        shortest=SHORTEST_WAIT,
+        longest=LONGEST_WAIT,
+        initial=USUAL_WAIT,
+        help_text="A request that nobody decides on lapses after this time. 1440 is a day.",
+    )
+    auto_longest = SpanField(
+        label="At most, in minutes",
+        unit=MINUTE,
+        shortest=SHORTEST_GRANT,
+        longest=LONGEST_GRANT,
+        required=False,
+        help_text="Longer requests go to people.",
+    )
+    auto_days = WeekdaysField(label="On these days", required=False)
 
     class Meta:
         model = Offer
         fields: ClassVar = [
             "max_duration",
+            "default_duration",
+            "request_lifetime",
             "eligible_users",
             "eligible_groups",
-            "approver_users",
-            "approver_groups",
-            "approval_class",
+            "is_listed",
+            "sensitivity",
+            "warning",
+            "reason_prompt",
+            "reason_example",
+            "ticket_required",
+            "ticket_pattern",
+            "ticket_hint",
+            "auto_approve",
+            "auto_longest",
+            "auto_group",
+            "auto_zone",
+            "auto_days",
+            "auto_from",
+            "auto_until",
             "is_active",
         ]
-        field_classes: ClassVar = {"eligible_users": PeopleChoice, "approver_users": PeopleChoice}
+        field_classes: ClassVar = {"eligible_users": PeopleChoice}
         widgets: ClassVar = {
             "eligible_groups": forms.CheckboxSelectMultiple,
-            "approver_groups": forms.CheckboxSelectMultiple,
-            "approval_class": forms.RadioSelect,
+            "sensitivity": forms.RadioSelect,
+            "ticket_pattern": forms.TextInput(attrs=NO_COMPLETION),
+            "auto_zone": forms.TextInput(attrs={"list": "time-zones", **NO_COMPLETION}),
+            "auto_from": forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
+            "auto_until": forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
         }
         labels: ClassVar = {
             "eligible_users": "People who may ask",
             "eligible_groups": "Groups whose members may ask",
-            "approver_users": "People who approve",
-            "approver_groups": "Groups whose members approve",
-            "approval_class": "Approval class",
+            "is_listed": "Show it to everybody who can sign in",
+            "warning": "Warning",
+            "reason_prompt": "Question for the reason",
+            "reason_example": "An example of a good reason",
+            "ticket_required": "A ticket is required",
+            "ticket_pattern": "Pattern of tickets",
+            "ticket_hint": "What the pattern means, in words",
+            "auto_approve": "Approve by rule where every condition below holds",
+            "auto_group": "Only for members of this group",
+            "auto_zone": "Only in working hours of this time zone",
+            "auto_from": "From",
+            "auto_until": "Until",
             "is_active": "Open for requests",
         }
         help_texts: ClassVar = {
-            "approver_users": "Nobody decides on their own request, so name more than one person "
-            "where approvers also ask.",
-            "approval_class": "Risky permissions can be offered under the high class only. A "
-            "higher class also holds for requests that wait; a lower one for new requests only.",
+            "is_listed": "People who may not ask then see that it exists, and whom to talk to. To "
+            "them it does not exist otherwise.",
+            "sensitivity": "How much harm this access can do. Everybody who asks or approves sees "
+            "it, and a rule approves only where it is low.",
+            "warning": "What everybody who asks or approves must know, for example: this account "
+            "holds the data of customers.",
+            "reason_prompt": "Empty for “Why do you need it?”.",
+            "reason_example": "For example: check the security findings of SEC-214.",
+            "ticket_pattern": "A regular expression that the whole ticket must match, such as "
+            "[A-Z]+-[0-9]+. Empty for any.",
+            "ticket_hint": "People see this beside the field, for example: a Jira issue such as "
+            "OPS-123.",
+            "auto_approve": "For low sensitivity only, never for risky permissions, and never "
+            "where more than one person must approve. A worker looks at both accounts first, and "
+            "anything that it does not like goes to people.",
+            "auto_group": "For example the people on call. Empty for everybody who may ask.",
+            "auto_zone": "A name such as Europe/Berlin. Empty for any time.",
             "is_active": "Closing an offer stops new requests. Access that was granted goes on to "
             "its end.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("eligible_users", "approver_users"):
+        stages = list(self.instance.stages.all()) if self.instance.pk else []
+        for position in range(1, MOST_STAGES + 1):
+            stage = stages[position - 1] if position <= len(stages) else None
+            self.fields |= _stage_fields(position, stage)
+        named = ["eligible_users", *(f"stage_{at}_people" for at in range(1, MOST_STAGES + 1))]
+        for name in named:
             field = self.fields[name]
             assert isinstance(field, forms.ModelMultipleChoiceField)  # noqa: S101  # For the type.
             # Somebody who was switched off stays on the list while they are named: saving the form
             # must not drop them unseen.
-            named = getattr(self.instance, name).values("pk") if self.instance.pk else []
-            field.queryset = User.objects.filter(Q(is_active=True) | Q(pk__in=named)).order_by(
-                "first_name", "last_name", "username"
-            )
+            field.queryset = _choosable(self._named_now(name, stages))
 
-    def people(self) -> dict[str, Any]:
-        """Who is named, as `services.save_offer` takes it."""
-        names = ("eligible_users", "eligible_groups", "approver_users", "approver_groups")
-        return {name: self.cleaned_data[name] for name in names}
+    def _named_now(self, name: str, stages: list[ApprovalStage]) -> Any:
+        if not self.instance.pk:
+            return []
+        if name == "eligible_users":
+            return self.instance.eligible_users.values("pk")
+        at = int(name.split("_")[1])
+        return stages[at - 1].people.values("pk") if at <= len(stages) else []
+
+    @property
+    def stage_rows(self) -> list[dict[str, Any]]:
+        """The fields of each stage, for the template; `used` says whether to show it open."""
+        return [
+            {
+                "position": at,
+                "used": bool(
+                    self[f"stage_{at}_people"].value() or self[f"stage_{at}_groups"].value()
+                )
+                or any(f"stage_{at}_{part}" in self.errors for part in STAGE_PARTS),
+                **{part: self[f"stage_{at}_{part}"] for part in STAGE_PARTS},
+            }
+            for at in range(1, MOST_STAGES + 1)
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        """What the fields of a form say only together."""
+        cleaned = super().clean()
+        longest, usual = cleaned.get("max_duration"), cleaned.get("default_duration")
+        if longest and usual and usual > longest:
+            message = "The usual duration cannot be longer than the longest."
+            self.add_error("default_duration", ValidationError(message, code="usual_too_long"))
+        for position in range(2, MOST_STAGES + 1):
+            people, groups = (cleaned.get(f"stage_{position}_{part}") for part in STAGE_PARTS[2:])
+            if cleaned.get(f"stage_{position}_name") and not people and not groups:
+                message = "Name at least one person or group who approves."
+                error = ValidationError(message, code="nobody_approves")
+                self.add_error(f"stage_{position}_people", error)
+        return cleaned
+
+    def rules(self) -> dict[str, Any]:
+        """Who may ask and who approves, as `services.save_offer` takes it."""
+        names = ("eligible_users", "eligible_groups")
+        return {name: self.cleaned_data[name] for name in names} | {"stages": self._stages()}
+
+    def _stages(self) -> list[StageWish]:
+        """The stages that name somebody, and the first in any case."""
+        wishes = [
+            StageWish(
+                name=self.cleaned_data[f"stage_{at}_name"],
+                quorum=self.cleaned_data[f"stage_{at}_quorum"] or 1,
+                people=list(self.cleaned_data[f"stage_{at}_people"]),
+                groups=list(self.cleaned_data[f"stage_{at}_groups"]),
+            )
+            for at in range(1, MOST_STAGES + 1)
+        ]
+        return [one for at, one in enumerate(wishes) if at == 0 or one.people or one.groups]
+
+
+STAGE_PARTS: Final = ("name", "quorum", "people", "groups")
+
+
+def _stage_fields(position: int, stage: ApprovalStage | None) -> dict[str, forms.Field]:
+    """The four fields of one approval stage, filled from a stored one."""
+    people, groups = (stage.people.all(), stage.groups.all()) if stage else ([], [])
+    return {
+        f"stage_{position}_name": forms.CharField(
+            label="Name of the stage",
+            required=False,
+            max_length=60,
+            validators=[validate_one_line],
+            initial=stage.name if stage else "",
+            widget=forms.TextInput(attrs=NO_COMPLETION),
+        ),
+        f"stage_{position}_quorum": forms.IntegerField(
+            label="How many of them must approve",
+            required=position == 1,
+            min_value=1,
+            max_value=LARGEST_QUORUM,
+            initial=stage.quorum if stage else 1,
+        ),
+        f"stage_{position}_people": PeopleChoice(
+            User.objects.none(),
+            label="People who approve",
+            required=False,
+            initial=[one.pk for one in people],
+            help_text="Nobody decides on their own request, so name more than one person where "
+            "approvers also ask."
+            if position == 1
+            else "",
+        ),
+        f"stage_{position}_groups": forms.ModelMultipleChoiceField(
+            Group.objects.order_by("name"),
+            label="Groups whose members approve",
+            required=False,
+            initial=[one.pk for one in groups],
+            widget=forms.CheckboxSelectMultiple,
+        ),
+    }
+
+
+def _choosable(named: Any) -> models.QuerySet[User]:
+    """Everybody who can sign in, and those who are named already."""
+    people = User.objects.filter(Q(is_active=True) | Q(pk__in=named))
+    return people.order_by("first_name", "last_name", "username")
 
 
 class OfferForm(OfferChangeForm):

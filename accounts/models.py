@@ -1,9 +1,11 @@
 """Who and where: people, AWS accounts, account pairs, access profiles, offers, IAM identities."""
 
 import secrets
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Self
+from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.core.exceptions import ValidationError
@@ -12,7 +14,7 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
 
-from accounts import inline_policy, switch_groups
+from accounts import inline_policy, switch_groups, tickets
 from accounts.aws_names import (
     GROUP_POLICIES,
     STS_REGION,
@@ -20,6 +22,7 @@ from accounts.aws_names import (
     Tone,
     managed_policy_names,
     objections_to_arns,
+    validate_account_alias,
     validate_account_id,
     validate_group_name,
     validate_one_line,
@@ -30,9 +33,21 @@ from accounts.aws_names import (
 )
 from accounts.constraints import FieldConstraints
 from accounts.permissions.lint import Report, Risk, review
+from accounts.stages import (
+    LARGEST_QUORUM,
+    MOST_STAGES,
+    Stage,
+    can_be_met,
+    needed,
+    strictest,
+)
 
 SHORTEST_GRANT = timedelta(minutes=5)
 LONGEST_GRANT = timedelta(days=7)
+USUAL_WAIT = timedelta(hours=24)
+"""How long a request waits for a decision before it lapses, unless its offer says otherwise."""
+SHORTEST_WAIT = timedelta(minutes=15)
+LONGEST_WAIT = timedelta(days=14)
 SHORTEST_SESSION = timedelta(hours=1)
 LONGEST_SESSION = timedelta(hours=12)
 """AWS's own bounds of MaxSessionDuration [AWS-FACTS 3.1]."""
@@ -146,6 +161,10 @@ class AwsAccount(Retirable):
         error_messages={"unique": "This account is registered already."},
     )
     name = models.CharField(max_length=50, validators=[validate_one_line])
+    alias = models.CharField(
+        "account alias", max_length=63, blank=True, default="", validators=[validate_account_alias]
+    )
+    """The alias of the account's sign-in page, for people who know the account by it."""
     partition = models.CharField(max_length=10, choices=Partition, default=Partition.AWS)
     provisioner_role_arn = models.CharField(
         "provisioner role", max_length=640, validators=[validate_role_arn]
@@ -171,6 +190,12 @@ class AwsAccount(Retirable):
                 Lower("name"),
                 name="account_name_unique",
                 violation_error_message="Another account has this name already.",
+            ),
+            models.UniqueConstraint(
+                fields=["partition", "alias"],
+                condition=~Q(alias=""),
+                name="account_alias_unique",
+                violation_error_message="Another account has this alias already.",
             ),
             models.CheckConstraint(
                 condition=Q(account_id__regex=r"^[0-9]{12}$"), name="account_id_is_12_digits"
@@ -470,21 +495,9 @@ def _refused_by_lint(report: Report) -> dict[str, ValidationError]:
     return {field: ValidationError(problems) for field, problems in found.items()}
 
 
-class ApprovalClass(models.TextChoices):
-    """How many different people must approve a request."""
-
-    STANDARD = "standard", "Standard: one approver"
-    HIGH = "high", "High: two different approvers"
-
-    @property
-    def approvers(self) -> int:
-        """How many."""
-        return 2 if self is ApprovalClass.HIGH else 1
-
-    @classmethod
-    def demanded_by(cls, report: Report) -> "ApprovalClass":
-        """The lowest class under which such permissions may be offered."""
-        return cls.HIGH if report.risk is Risk.HIGH else cls.STANDARD
+def people_demanded_by(report: Report) -> int:
+    """How many different people must approve such permissions at least."""
+    return 2 if report.risk is Risk.HIGH else 1
 
 
 class OfferQuerySet(models.QuerySet["Offer"]):
@@ -501,50 +514,109 @@ class OfferQuerySet(models.QuerySet["Offer"]):
     def naming(self, person: User) -> Self:
         """Offers that name a person, or a group of theirs, as one who may ask: closed ones too,
         because closing an offer stops new requests and not what was approved."""
-        return self.filter(self._named(Offer.eligible_users, Offer.eligible_groups, person))
+        return self.filter(_named(Offer.eligible_users, Offer.eligible_groups, "offer", person))
+
+    def shown_to(self, person: User) -> Self:
+        """Active offers that a person may know of: open to them, or listed for everybody."""
+        named = _named(Offer.eligible_users, Offer.eligible_groups, "offer", person)
+        return self.filter(named | Q(is_listed=True), is_active=True)
 
     def decided_by(self, person: User) -> Self:
-        """Offers whose requests a person may decide on (their own excepted, see authz)."""
-        return self.filter(self._named(Offer.approver_users, Offer.approver_groups, person))
+        """Offers whose requests a person may decide on in some stage (their own excepted, see
+        authz)."""
+        stages = ApprovalStage.objects.naming(person)
+        return self.filter(Exists(stages.filter(offer=OuterRef("pk"))))
 
-    def with_other_approvers(self, person: User) -> dict[int, int]:
-        """By its id, how many people other than this one could decide on each offer."""
-        active = User.objects.filter(is_active=True).exclude(pk=person.pk)
-        by_name = Offer.approver_users.through.objects.filter(offer__in=self, user__in=active)
-        by_group = Offer.approver_groups.through.objects.filter(
-            offer__in=self, group__user__in=active
-        )
-        pairs = {
-            *by_name.values_list("offer", "user"),
-            *by_group.values_list("offer", "group__user"),
-        }
-        others = {one for one in pairs if one[1] != person.pk}
-        return Counter(offer for offer, _ in others)
+    def of_one_approver(self) -> Self:
+        """Offers for which one approval is enough."""
+        asked = models.Sum("stages__quorum", default=1)
+        return self.alias(asked=asked).filter(asked__lt=2)
 
-    @staticmethod
-    def _named(users: object, groups: object, person: User) -> Q:
-        by_name = users.through.objects.filter(offer=OuterRef("pk"), user=person)  # type: ignore[attr-defined]
-        by_group = groups.through.objects.filter(offer=OuterRef("pk"), group__user=person)  # type: ignore[attr-defined]
-        return Q(Exists(by_name)) | Q(Exists(by_group))
+    def stages_now(self) -> dict[int, tuple[Stage, ...]]:
+        """By its id, the stages of each offer with everybody who could approve right now.
+
+        The same number of queries for any number of offers: everything that asks who approves
+        rests on this.
+        """
+        return _stages(self.values("pk"))
+
+
+def _stages(offers: Any) -> dict[int, tuple[Stage, ...]]:
+    rows = list(ApprovalStage.objects.filter(offer__in=offers).order_by("offer", "position"))
+    if not rows:
+        return {}
+    people, found = defaultdict[int, set[int]](set), [row.pk for row in rows]
+    by_name = ApprovalStage.people.through.objects.filter(
+        approvalstage__in=found, user__is_active=True
+    )
+    by_group = ApprovalStage.groups.through.objects.filter(
+        approvalstage__in=found, group__user__is_active=True
+    )
+    for stage, person in by_name.values_list("approvalstage", "user").union(
+        by_group.values_list("approvalstage", "group__user")
+    ):
+        people[stage].add(person)
+    stages = defaultdict[int, list[Stage]](list)
+    for row in rows:
+        stages[row.offer_id].append(Stage(row.name, row.quorum, frozenset(people[row.pk])))
+    return {offer: tuple(those) for offer, those in stages.items()}
+
+
+def _named(users: object, groups: object, owner: str, person: User) -> Q:
+    """Whether a row names a person, or a group of theirs, in one of two lists."""
+    by_name = users.through.objects.filter(**{owner: OuterRef("pk")}, user=person)  # type: ignore[attr-defined]
+    by_group = groups.through.objects.filter(**{owner: OuterRef("pk")}, group__user=person)  # type: ignore[attr-defined]
+    return Q(Exists(by_name)) | Q(Exists(by_group))
+
+
+class Sensitivity(models.TextChoices):
+    """How much harm access can do, in the judgement of the organisation."""
+
+    LOW = "low", "Low"
+    NORMAL = "normal", "Normal"
+    HIGH = "high", "High"
 
 
 class Offer(FieldConstraints):
-    """A profile on a pair: who may ask, who approves, for how long at most."""
+    """A profile on a pair: who may ask, who approves (`ApprovalStage`), for how long at most."""
 
     pair = models.ForeignKey(AccountPair, on_delete=models.PROTECT, related_name="offers")
     profile = models.ForeignKey(AccessProfile, on_delete=models.PROTECT, related_name="offers")
     max_duration = models.DurationField("longest duration", default=timedelta(hours=4))
+    default_duration = models.DurationField("usual duration", default=timedelta(hours=1))
+    request_lifetime = models.DurationField("requests wait for", default=USUAL_WAIT)
+    """How long a request waits for a decision before it lapses."""
     eligible_users = models.ManyToManyField(User, related_name="+", blank=True)
     eligible_groups = models.ManyToManyField(Group, related_name="+", blank=True)
-    approver_users = models.ManyToManyField(User, related_name="+", blank=True)
-    approver_groups = models.ManyToManyField(Group, related_name="+", blank=True)
     is_active = models.BooleanField("open for requests", default=True)
-    approval_class = models.CharField(
-        max_length=10,
-        choices=ApprovalClass,
-        default=ApprovalClass.STANDARD,
-        db_default=ApprovalClass.STANDARD,
+    is_listed = models.BooleanField("shown to everybody", default=False)
+    """Whether people who may not ask see that it exists, and whom to talk to."""
+    sensitivity = models.CharField(max_length=6, choices=Sensitivity, default=Sensitivity.NORMAL)
+    warning = models.CharField(max_length=300, blank=True, validators=[validate_one_line])
+    """What everybody who asks or approves must know, in the words of the organisation."""
+    reason_prompt = models.CharField(max_length=120, blank=True, validators=[validate_one_line])
+    reason_example = models.CharField(max_length=200, blank=True, validators=[validate_one_line])
+    ticket_required = models.BooleanField("a ticket is required", default=False)
+    ticket_pattern = models.CharField(
+        max_length=tickets.LONGEST_PATTERN, blank=True, validators=[tickets.validate_pattern]
     )
+    ticket_hint = models.CharField(max_length=120, blank=True, validators=[validate_one_line])
+
+    auto_approve = models.BooleanField("approve by rule", default=False)
+    """Whether a rule decides instead of a person, where every condition below holds
+    (provisioning.core.autoapproval)."""
+    auto_longest = models.DurationField("longest by rule", null=True, blank=True)
+    auto_group = models.ForeignKey(
+        Group, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    """Whose members the rule approves; anybody who may ask, without one. PROTECT: a rule must not
+    become wider because a group was deleted."""
+    auto_zone = models.CharField(max_length=64, blank=True)
+    """The IANA time zone in which hours and weekdays below are meant; none means at any time."""
+    auto_days = models.CharField(max_length=7, blank=True)
+    """Weekdays as digits, Monday is 1: `12345`."""
+    auto_from = models.TimeField(null=True, blank=True)
+    auto_until = models.TimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = OfferQuerySet.as_manager()
@@ -562,6 +634,56 @@ class Offer(FieldConstraints):
                 name="offer_duration_within_bounds",
                 violation_error_message="The longest duration is between 5 minutes and 7 days.",
             ),
+            models.CheckConstraint(
+                condition=Q(default_duration__gte=SHORTEST_GRANT)
+                & Q(default_duration__lte=LONGEST_GRANT),
+                name="offer_usual_duration_within_bounds",
+                violation_error_message="The usual duration is between 5 minutes and 7 days.",
+            ),
+            models.CheckConstraint(
+                condition=Q(request_lifetime__gte=SHORTEST_WAIT)
+                & Q(request_lifetime__lte=LONGEST_WAIT),
+                name="offer_wait_within_bounds",
+                violation_error_message="A request waits between 15 minutes and 14 days.",
+            ),
+            models.CheckConstraint(
+                condition=Q(sensitivity__in=["low", "normal", "high"]),
+                name="offer_sensitivity_is_known",
+                violation_error_message="The sensitivity is low, normal or high.",
+            ),
+            models.CheckConstraint(
+                condition=Q(auto_approve=False) | Q(sensitivity="low"),
+                name="offer_rule_needs_low_sensitivity",
+                violation_error_message="A rule approves only where the sensitivity is low.",
+            ),
+            models.CheckConstraint(
+                condition=Q(auto_approve=False)
+                | Q(
+                    auto_longest__isnull=False,
+                    auto_longest__gte=SHORTEST_GRANT,
+                    auto_longest__lte=F("max_duration"),
+                ),
+                name="offer_rule_has_its_longest",
+                violation_error_message=(
+                    "Say how long the rule may approve: 5 minutes to the longest duration."
+                ),
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    auto_zone="", auto_days="", auto_from__isnull=True, auto_until__isnull=True
+                )
+                | Q(
+                    ~Q(auto_zone=""),
+                    auto_days__regex="^[1-7]+$",
+                    auto_from__isnull=False,
+                    auto_until__isnull=False,
+                    auto_from__lt=F("auto_until"),
+                ),
+                name="offer_rule_hours_are_whole",
+                violation_error_message=(
+                    "Working hours need a time zone, weekdays, and a beginning before their end."
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -577,11 +699,21 @@ class Offer(FieldConstraints):
         return reverse("accounts:offer", args=[self.pk])
 
     def clean(self) -> None:
-        """Refuse to be open on a pair that was retired."""
+        """Refuse to be open on a pair that was retired, and hours of an unknown time zone."""
+        errors = {}
         if self.is_active and self.pair_id and self.pair.retiring_at:
             message = "This pair was retired. Register it anew, and make an offer on that one."
-            error = ValidationError(message, code="offer_is_on_a_pair_in_use")
-            raise ValidationError({"is_active": error})
+            errors["is_active"] = ValidationError(message, code="offer_is_on_a_pair_in_use")
+        if self.auto_zone and self.auto_zone not in available_timezones():
+            message = "Choose a time zone by its name, such as Europe/Berlin."
+            errors["auto_zone"] = ValidationError(message, code="unknown_time_zone")
+        if errors:
+            raise ValidationError(dict(errors))
+
+    @property
+    def usual_duration(self) -> timedelta:
+        """What the form begins with: never longer than the longest."""
+        return min(self.default_duration, self.max_duration)
 
     def requesters(self) -> models.QuerySet[User]:
         """Everybody who may ask for this offer, by name."""
@@ -595,8 +727,29 @@ class Offer(FieldConstraints):
             raise ValidationError(message, code="duration_out_of_bounds")
 
     def approvers(self) -> models.QuerySet[User]:
-        """Everybody who could decide on a request for this offer, by name."""
-        return _people(self.approver_users, self.approver_groups)
+        """Everybody who could decide on a request for this offer in some stage, by name."""
+        people = (one for stage in self.stages_now() for one in stage.people)
+        return User.objects.filter(pk__in=set(people)).order_by("username")
+
+    def stages_now(self) -> tuple[Stage, ...]:
+        """The stages as they are at this moment, with everybody who could approve."""
+        return _stages([self.pk]).get(self.pk, ())
+
+    def stages_for_new(self, stages: Sequence[Stage] | None = None) -> tuple[Stage, ...]:
+        """What a request that is made now must meet: more than the stages say where the
+        permissions are known to be risky by now. `stages` spares the queries."""
+        by_risk = people_demanded_by(self.profile.current.report)
+        return strictest(self.stages_now() if stages is None else stages, floor=by_risk)
+
+    @property
+    def quorums(self) -> list[int]:
+        """The quorums of the stages, by position."""
+        return [one.quorum for one in self.stages.all()]
+
+    @property
+    def approvals_said(self) -> int:
+        """How many different people the stages ask for."""
+        return sum(self.quorums) or 1
 
     @property
     def approvals_needed(self) -> int:
@@ -604,28 +757,31 @@ class Offer(FieldConstraints):
 
         Also where the offer says less: what is known to be risky may have grown since it was made.
         """
-        by_risk = ApprovalClass.demanded_by(self.profile.current.report)
-        return max(ApprovalClass(self.approval_class).approvers, by_risk.approvers)
+        return max(self.approvals_said, people_demanded_by(self.profile.current.report))
 
     def warnings(self) -> list[str]:
         """What is allowed, but leaves the offer without use for somebody, as sentences."""
         if not self.is_active:
             return []
-        return [*self._class_warnings(), *self._people_warnings()]
+        return [*self._stage_warnings(), *self._people_warnings()]
 
-    def _class_warnings(self) -> list[str]:
-        said = ApprovalClass(self.approval_class).approvers
-        needed = self.approvals_needed
+    def _stage_warnings(self) -> list[str]:
+        now = self.stages_now()
+        stages = self.stages_for_new(now)
+        people = frozenset(one for stage in stages for one in stage.people)
         warnings = []
-        if said < needed:
+        if needed(now) < needed(stages):
             warnings.append(
                 "The permissions are known to be risky by now, so two approvers are asked for "
-                "every new request. Change the approval class to say so."
+                "every new request. Raise a quorum, or add a stage, to say so."
             )
-        if needed > 1 and self.approvers()[:2].count() == 1:
+        if people and not can_be_met(stages):
             warnings.append(
                 "Two different people must approve, and there is only one approver: nobody can "
                 "get this access."
+                if needed(stages) == 2 and len(people) == 1
+                else "There are too few different people for all stages, and a person counts "
+                "once: nobody can get this access."
             )
         return warnings
 
@@ -648,6 +804,67 @@ def _people(users: Any, groups: Any) -> models.QuerySet[User]:
     """The people named, and the members of the groups named, who can sign in; by user name."""
     named = Q(pk__in=users.values("pk")) | Q(groups__in=groups.values("pk"))
     return User.objects.filter(named, is_active=True).distinct().order_by("username")
+
+
+class ApprovalStageQuerySet(models.QuerySet["ApprovalStage"]):
+    """Reading stages."""
+
+    def naming(self, person: User) -> Self:
+        """Stages that name a person, or a group of theirs."""
+        return self.filter(
+            _named(ApprovalStage.people, ApprovalStage.groups, "approvalstage", person)
+        )
+
+
+class ApprovalStage(FieldConstraints):
+    """How many of which people must approve, and in which order the stages are asked.
+
+    A person counts once for a request, over all its stages (`accounts.stages`).
+    """
+
+    offer = models.ForeignKey(Offer, on_delete=models.CASCADE, related_name="stages")
+    position = models.PositiveSmallIntegerField()
+    """From 1; there are no gaps."""
+    name = models.CharField(max_length=60, validators=[validate_one_line])
+    quorum = models.PositiveSmallIntegerField(default=1)
+    people = models.ManyToManyField(User, related_name="+", blank=True)
+    groups = models.ManyToManyField(Group, related_name="+", blank=True)
+
+    objects = ApprovalStageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["offer", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["offer", "position"], name="stage_position_unique"),
+            models.CheckConstraint(
+                condition=Q(position__gte=1) & Q(position__lte=MOST_STAGES),
+                name="stage_position_within_bounds",
+            ),
+            models.CheckConstraint(
+                condition=Q(quorum__gte=1) & Q(quorum__lte=LARGEST_QUORUM),
+                name="stage_quorum_within_bounds",
+                violation_error_message=f"In a stage 1 to {LARGEST_QUORUM} people approve.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.offer_id}"
+
+
+class FavouriteOffer(models.Model):
+    """An offer that a person has marked with a star, to find it at once."""
+
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="favourites")
+    offer = models.ForeignKey(Offer, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["person", "offer"], name="favourite_is_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} likes {self.offer_id}"
 
 
 class IamIdentityQuerySet(models.QuerySet["IamIdentity"]):

@@ -4,7 +4,8 @@ Who may call them is asked by the views (`accounts.authz`); forms have parsed th
 `full_clean` repeats every rule of the models with the message at its field.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,13 +18,15 @@ from accounts import switch_groups
 from accounts.models import (
     AccessProfile,
     AccountPair,
-    ApprovalClass,
+    ApprovalStage,
     AwsAccount,
     IamIdentity,
     Offer,
     ProfileVersion,
     User,
+    people_demanded_by,
 )
+from accounts.stages import MOST_STAGES
 from audit.clock import database_now
 from audit.models import append
 
@@ -198,19 +201,17 @@ def add_profile_version(
 
 def standard_offers(profile: AccessProfile) -> models.QuerySet[Offer]:
     """Open offers of a profile for which one approver is enough."""
-    return profile.offers.with_accounts().filter(
-        is_active=True, approval_class=ApprovalClass.STANDARD
-    )
+    return profile.offers.with_accounts().of_one_approver().filter(is_active=True)
 
 
 def _refuse_risk_under_standard_offers(profile: AccessProfile, version: ProfileVersion) -> None:
-    if ApprovalClass.demanded_by(version.report) is ApprovalClass.STANDARD:
+    if people_demanded_by(version.report) < 2:
         return
     offers = [str(one) for one in standard_offers(profile)]
     if offers:
         message = (
             "These permissions are risky, and one approver is enough for: "
-            f"{'; '.join(offers)}. Give these offers the high approval class first, or close them."
+            f"{'; '.join(offers)}. Have two people approve these offers first, or close them."
         )
         field = "managed_policies" if version.managed_policies else "inline_policy"
         raise ValidationError({field: ValidationError(message, code="standard_offers")})
@@ -221,6 +222,47 @@ def _lock(profile_id: int) -> None:
     AccessProfile.objects.select_for_update().get(pk=profile_id)
 
 
+@dataclass(frozen=True)
+class StageWish:
+    """One approval stage as an admin wants it."""
+
+    people: Sequence[User] = ()
+    groups: Sequence[Group] = ()
+    quorum: int = 1
+    name: str = ""
+    """Without one, `Approval`, or `Approval 2` and so on for the later ones."""
+
+    def facts(self, position: int) -> dict[str, Any]:
+        """The stage in an audit event."""
+        return {
+            "name": self.name or _stage_name(position),
+            "quorum": self.quorum,
+            "people": [str(one) for one in self.people],
+            "groups": [str(one) for one in self.groups],
+        }
+
+
+def _stage_name(position: int) -> str:
+    return "Approval" if position == 1 else f"Approval {position}"
+
+
+OFFER_FACTS = (
+    "is_active",
+    "is_listed",
+    "sensitivity",
+    "warning",
+    "reason_prompt",
+    "reason_example",
+    "ticket_required",
+    "ticket_pattern",
+    "ticket_hint",
+    "auto_approve",
+    "auto_zone",
+    "auto_days",
+)
+"""Fields that an event of an offer tells as they are."""
+
+
 @transaction.atomic
 def save_offer(
     *,
@@ -228,38 +270,60 @@ def save_offer(
     offer: Offer,
     eligible_users: Iterable[User] = (),
     eligible_groups: Iterable[Group] = (),
-    approver_users: Iterable[User] = (),
-    approver_groups: Iterable[Group] = (),
+    stages: Sequence[StageWish] = (),
 ) -> Offer:
-    """Make or change an offer: who may ask, who approves, for how long at most."""
+    """Make or change an offer: who may ask, who approves in which stage, for how long at most."""
     people: dict[str, list[Any]] = {
         "eligible_users": list(eligible_users),
         "eligible_groups": list(eligible_groups),
-        "approver_users": list(approver_users),
-        "approver_groups": list(approver_groups),
     }
-    _refuse_nobody(people)
+    _refuse_nobody(people, stages)
     _refuse_moving(offer)
     verb = "changed" if offer.pk else "made"
     offer.full_clean()
     _lock(offer.profile_id)
-    _refuse_low_class(offer)
+    _refuse_few_approvers(offer, stages)
     offer.save()
     for field, named in people.items():
         getattr(offer, field).set(named)
+    _save_stages(offer, stages)
     append(
         kind=f"offer:{verb}",
         actor=_name(actor),
         subject=offer.subject,
         sentence=f"{_label(actor)} {verb} the offer {offer}.",
-        data={
-            "max_minutes": int(offer.max_duration / timedelta(minutes=1)),
-            "is_active": offer.is_active,
-            "approval_class": str(offer.approval_class),
-            **{field: [str(one) for one in named] for field, named in people.items()},
-        },
+        data=_offer_facts(offer)
+        | {field: [str(one) for one in named] for field, named in people.items()}
+        | {"stages": [one.facts(at) for at, one in enumerate(stages, 1)]},
     )
     return offer
+
+
+def _offer_facts(offer: Offer) -> dict[str, Any]:
+    minute = timedelta(minutes=1)
+    return {
+        "max_minutes": offer.max_duration // minute,
+        "default_minutes": offer.default_duration // minute,
+        "wait_minutes": offer.request_lifetime // minute,
+        "auto_longest_minutes": offer.auto_longest // minute if offer.auto_longest else None,
+        "auto_group": str(offer.auto_group) if offer.auto_group else None,
+        "auto_hours": [str(one) if one else None for one in (offer.auto_from, offer.auto_until)],
+        **{field: getattr(offer, field) for field in OFFER_FACTS},
+    }
+
+
+def _save_stages(offer: Offer, stages: Sequence[StageWish]) -> None:
+    """Make the offer's stages these, in this order."""
+    offer.stages.filter(position__gt=len(stages)).delete()
+    for position, wish in enumerate(stages, 1):
+        stage = offer.stages.filter(position=position).first()
+        stage = stage or ApprovalStage(offer=offer, position=position)
+        stage.name = wish.name or _stage_name(position)
+        stage.quorum = wish.quorum
+        stage.full_clean()
+        stage.save()
+        stage.people.set(wish.people)
+        stage.groups.set(wish.groups)
 
 
 def _refuse_moving(offer: Offer) -> None:
@@ -270,26 +334,38 @@ def _refuse_moving(offer: Offer) -> None:
         raise ValidationError(message, code="offer_moved")
 
 
-def _refuse_low_class(offer: Offer) -> None:
-    """Risky permissions need two people. A closed offer gives nothing; opening it asks again."""
-    demanded = ApprovalClass.demanded_by(offer.profile.current.report)
-    if offer.is_active and ApprovalClass(offer.approval_class).approvers < demanded.approvers:
+def _refuse_few_approvers(offer: Offer, stages: Sequence[StageWish]) -> None:
+    """Risky permissions need two people, and a rule never decides for two. A closed offer gives
+    nothing; opening it asks again."""
+    said = sum(one.quorum for one in stages)
+    demanded = people_demanded_by(offer.profile.current.report)
+    errors = {}
+    if offer.is_active and said < demanded:
         message = (
-            f"{offer.profile.current} is risky, so it can only be offered under the high class, "
-            "which asks two different approvers."
+            f"{offer.profile.current} is risky, so it can only be offered where two different "
+            "people must approve: raise the quorum, or add a stage."
         )
-        error = ValidationError(message, code="class_too_low")
-        raise ValidationError({"approval_class": error})
+        errors["stage_1_quorum"] = ValidationError(message, code="too_few_approvals")
+    if offer.auto_approve and max(said, demanded) > 1:
+        message = "A rule approves only where one approval is enough, and nothing risky."
+        errors["auto_approve"] = ValidationError(message, code="rule_needs_one_approval")
+    if errors:
+        raise ValidationError(dict(errors))
 
 
-def _refuse_nobody(people: dict[str, list[Any]]) -> None:
+def _refuse_nobody(people: dict[str, list[Any]], stages: Sequence[StageWish]) -> None:
     errors: dict[str, ValidationError] = {}
     if not people["eligible_users"] and not people["eligible_groups"]:
         message = "Name at least one person or group who may ask."
         errors["eligible_users"] = ValidationError(message, code="nobody_may_ask")
-    if not people["approver_users"] and not people["approver_groups"]:
-        message = "Name at least one person or group who approves."
-        errors["approver_users"] = ValidationError(message, code="nobody_approves")
+    for position, stage in enumerate(stages or [StageWish()], 1):
+        if not stage.people and not stage.groups:
+            message = "Name at least one person or group who approves."
+            error = ValidationError(message, code="nobody_approves")
+            errors[f"stage_{position}_people"] = error
+    if len(stages) > MOST_STAGES:
+        message = f"An offer has at most {MOST_STAGES} stages."
+        errors["stage_1_people"] = ValidationError(message, code="too_many_stages")
     if errors:
         raise ValidationError(dict(errors))
 

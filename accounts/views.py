@@ -206,7 +206,7 @@ def profile(request: HttpRequest, pk: int) -> HttpResponse:
         profile=shown,
         versions=list(shown.versions.order_by("-number")),
         sources=(catalogue.source(), managed.source()),
-        offers=shown.offers.with_accounts(),
+        offers=shown.offers.with_accounts().prefetch_related("stages", "profile__versions"),
         events=_history(shown.subject),
     )
 
@@ -270,7 +270,7 @@ def permissions_lint(request: HttpRequest, pk: int | None = None) -> HttpRespons
 
 # --- Offers ----------------------------------------------------------------------------------
 
-PEOPLE: Final = ("eligible_users", "eligible_groups", "approver_users", "approver_groups")
+PEOPLE: Final = ("eligible_users", "eligible_groups", "stages__people", "stages__groups")
 
 
 @require_GET
@@ -322,9 +322,7 @@ def offer_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _offer_saved(request: HttpRequest, form: OfferChangeForm) -> bool:
     actor = person_of(request)
-    return form.saved(
-        lambda: services.save_offer(actor=actor, offer=form.instance, **form.people())
-    )
+    return form.saved(lambda: services.save_offer(actor=actor, offer=form.instance, **form.rules()))
 
 
 # --- IAM identities --------------------------------------------------------------------------

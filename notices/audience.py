@@ -25,10 +25,9 @@ def approvers(story: Story) -> list[User]:
 
 
 def deciders(request: AccessRequest) -> list[User]:
-    """The approvers of a request whose word is still missing; never its requester."""
-    people = request.offer.approvers().exclude(pk=request.requester_id)
-    spoke = set(request.decisions.values_list("approver", flat=True))
-    return [one for one in people if one.pk not in spoke or not approvals.has_decided(one, request)]
+    """The people of the stage that is asked now whose word is missing; never its requester."""
+    people = User.objects.filter(pk__in=approvals.asked_now(request))
+    return list(people.order_by("username"))
 
 
 def watchers(story: Story) -> list[User]:

@@ -1,36 +1,48 @@
-"""How many people must approve a request, who did, and whose approval still counts.
+"""Who must approve a request, who did, and whose approval still counts.
 
-An approval counts for the very plan that its approver saw: one of an earlier plan is void, and
-its approver is asked again.
+The one place that knows: pages, lists, services, the worker and the notices ask here. Which
+approvals are enough is decided in `accounts.stages`. An approval counts for the very plan that its
+approver saw: one of an earlier plan is void, and its approver is asked again.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from accounts.models import ApprovalClass, Offer, User
+from accounts import stages as rules
+from accounts.models import User, people_demanded_by
+from accounts.stages import Progress, Stage
 from provisioning.core import plan
+from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, Decision, Grant
 from provisioning.specs import spec_for_request
 
 
-def needed(request: AccessRequest) -> int:
-    """How many different people must approve: what was pinned when asked, or more by now.
+def stages(request: AccessRequest) -> tuple[Stage, ...]:
+    """What a request must meet: what was pinned when asked, what its offer says by now, or what
+    the risk of its permissions demands, whichever is the most; with the people who may approve.
 
-    The class of the offer is read anew, because it may have been raised while the request waits,
-    and so is what the permissions amount to, because more may be known of them since.
+    The offer is read anew, because it may have been made stricter while the request waits, and so
+    is what the permissions amount to, because more may be known of them since.
     """
-    offered = Offer.objects.values_list("approval_class", flat=True).get(pk=request.offer_id)
-    return _needed(request, offered)
+    return _stages(request, request.offer.stages_now())
+
+
+def _stages(request: AccessRequest, now: Sequence[Stage]) -> tuple[Stage, ...]:
+    by_risk = people_demanded_by(request.profile_version.report)
+    floor = max(request.approvals_needed, by_risk)
+    strictest = rules.strictest(now, pinned=request.quorums, floor=floor)
+    return tuple(one.without(request.requester_id) for one in strictest)
+
+
+def needed(request: AccessRequest) -> int:
+    """How many different people must approve."""
+    return rules.needed(stages(request))
 
 
 def needed_as_loaded(request: AccessRequest) -> int:
-    """The same for a page, by the offer as it was read with the request."""
-    return _needed(request, request.offer.approval_class)
-
-
-def _needed(request: AccessRequest, offered: str) -> int:
-    by_risk = ApprovalClass.demanded_by(request.profile_version.report)
-    return max(request.approvals_needed, ApprovalClass(offered).approvers, by_risk.approvers)
+    """The same for a list, by the stages that were fetched with the request (`offer__stages`)."""
+    loaded = [Stage(one.name, one.quorum) for one in request.offer.stages.all()]
+    return rules.needed(_stages(request, loaded))
 
 
 def approvals(request: AccessRequest, fingerprint: str) -> list[Decision]:
@@ -43,10 +55,37 @@ def _approvals(request: AccessRequest) -> list[Decision]:
     return list(given.select_related("approver").order_by("pk"))
 
 
+def progress(request: AccessRequest, fingerprint: str) -> Progress:
+    """How far the approvals of this plan have come, by stage."""
+    given = approvals(request, fingerprint)
+    return rules.progress(stages(request), [one.approver_id for one in given])
+
+
+def progress_now(request: AccessRequest) -> Progress:
+    """How far the approvals of the plan as it is now have come."""
+    given = _approvals(request)
+    # Most requests have no approval yet, and a fingerprint costs some queries.
+    mark = plan.fingerprint(spec_for_request(request)) if given else ""
+    people = [one.approver_id for one in given if one.fingerprint == mark]
+    return rules.progress(stages(request), people)
+
+
 def are_enough(request: AccessRequest, fingerprint: str) -> bool:
-    """Whether as many different people as needed have approved this plan."""
-    people = {one.approver_id for one in approvals(request, fingerprint)}
-    return len(people - {request.requester_id}) >= needed(request)
+    """Whether the approvals of this plan meet every stage."""
+    return progress(request, fingerprint).is_complete
+
+
+def asked_now(request: AccessRequest) -> frozenset[int]:
+    """Keys of the people whose approval would bring a waiting request on: who is to be told."""
+    now = progress_now(request)
+    stage = now.open_stage
+    return stage.people - now.people if stage else frozenset()
+
+
+def is_asked(person: User, request: AccessRequest) -> bool:
+    """Whether this person's approval would bring a waiting request on."""
+    now = progress_now(request)
+    return rules.advances(now.stages, sorted(now.people), person.pk)
 
 
 def has_decided(person: User, request: AccessRequest) -> bool:
@@ -58,13 +97,32 @@ def has_decided(person: User, request: AccessRequest) -> bool:
 
 
 @dataclass(frozen=True)
+class StageTally:
+    """One stage as a page shows it."""
+
+    name: str
+    quorum: int
+    counted: Sequence[Decision]
+    is_open: bool
+    """Whether this stage is asked now."""
+
+    @property
+    def missing(self) -> int:
+        """How many more people must approve in it."""
+        return max(0, self.quorum - len(self.counted))
+
+
+@dataclass(frozen=True)
 class Tally:
     """Approvals as a page shows them."""
 
     counted: Sequence[Decision]
     void: Sequence[Decision]
-    """Of a plan that has changed since, by people whose approval of the new one is not there."""
+    """Of a plan that has changed since, or by people who may not approve it any more, and whose
+    approval of the new one is not there."""
     needed: int
+    stages: Sequence[StageTally] = ()
+    """While the request waits; afterwards each decision says in which stage it was."""
 
     @property
     def words(self) -> str:
@@ -76,14 +134,36 @@ class Tally:
         """How many more people must approve."""
         return max(0, self.needed - len(self.counted))
 
+    @property
+    def open_stage(self) -> StageTally | None:
+        """The stage that is asked now."""
+        return next((one for one in self.stages if one.is_open), None)
+
 
 def tally(request: AccessRequest, fingerprint: str) -> Tally:
     """Who has approved the plan with this fingerprint, and who another one."""
     every = _approvals(request)
-    counted = [one for one in every if one.fingerprint == fingerprint]
-    again = {one.approver_id for one in counted}
-    void = [one for one in every if one.approver_id not in again]
-    return Tally(counted, void, needed(request))
+    given = [one for one in every if one.fingerprint == fingerprint]
+    if request.state == RequestState.APPROVED:
+        # What was decided stays as it was, whatever became of its approvers and of the offer.
+        return Tally(given, _others(every, given), len(given))
+    met = rules.progress(stages(request), [one.approver_id for one in given])
+    counted = [one for one in given if one.approver_id in met.people]
+    by_stage = [
+        StageTally(
+            stage.name,
+            stage.quorum,
+            [one for one in counted if one.approver_id in people],
+            at == met.open_at and request.state == RequestState.PENDING,
+        )
+        for at, (stage, people) in enumerate(zip(met.stages, met.counted, strict=True))
+    ]
+    return Tally(counted, _others(every, counted), rules.needed(met.stages), by_stage)
+
+
+def _others(every: Sequence[Decision], counted: Sequence[Decision]) -> list[Decision]:
+    people = {one.approver_id for one in counted}
+    return [one for one in every if one.approver_id not in people]
 
 
 def lost_since(grant: Grant) -> str:
@@ -92,10 +172,10 @@ def lost_since(grant: Grant) -> str:
     given = approvals(request, grant.fingerprint)
     if any(not one.approver.is_active for one in given):
         return "The requester or the approver has been switched off since the decision."
+    needs = stages(request)
     people = {one.approver_id for one in given}
-    still = request.offer.approvers().filter(pk__in=people).count()
-    if still < len(people) or not people:
+    if not people or not people <= {one for stage in needs for one in stage.people}:
         return "The approver no longer is an approver of this offer."
-    if not are_enough(request, grant.fingerprint):
-        return "The approval class of the offer was raised since; one approval is not enough now."
+    if not rules.progress(needs, people).is_complete:
+        return "The offer asks for more approvals by now; those that were given are not enough."
     return ""

@@ -3,9 +3,11 @@
 Services enforce the answer, pages show it, and nobody else repeats it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from accounts import stages as stage_rules
 from accounts.models import (
     LONGEST_GRANT,
     SHORTEST_GRANT,
@@ -14,6 +16,7 @@ from accounts.models import (
     OfferQuerySet,
     User,
 )
+from accounts.stages import Stage
 from provisioning import approvals
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Grant
@@ -53,19 +56,18 @@ def identity_for(person: User, offer: Offer) -> IamIdentity | None:
     return IamIdentity.objects.usable().filter(person=person, account=offer.pair.source).first()
 
 
-def can_request(person: User, offer: Offer, *, needed: int | None = None) -> Answer:
-    """May this person ask for this offer? `needed` is how many approvals a request that exists
-    already needs; without it, how many a new one would."""
+def can_request(person: User, offer: Offer, *, stages: Sequence[Stage] | None = None) -> Answer:
+    """May this person ask for this offer? `stages` is what a request that exists already must
+    meet; without it, what a new one would."""
     eligible = Offer.objects.open_to(person).filter(pk=offer.pk).exists()
-    others = offer.approvers().exclude(pk=person.pk).count()
-    needed = needed or offer.approvals_needed
-    return _request_answer(person, offer, eligible, others, needed, identity_for(person, offer))
+    stages = offer.stages_for_new() if stages is None else stages
+    return _request_answer(person, offer, eligible, stages, identity_for(person, offer))
 
 
 def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
     """The same for offers open to this person, with the same number of queries for any number."""
     identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
-    others = offers.with_other_approvers(person)
+    stages = offers.stages_now()
     return [
         (
             offer,
@@ -73,8 +75,7 @@ def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, A
                 person,
                 offer,
                 True,
-                others[offer.pk],
-                offer.approvals_needed,
+                offer.stages_for_new(stages.get(offer.pk, ())),
                 identities.get(offer.pair.source_id),
             ),
         )
@@ -86,8 +87,7 @@ def _request_answer(
     person: User,
     offer: Offer,
     eligible: bool,
-    others: int,
-    needed: int,
+    stages: Sequence[Stage],
     identity: IamIdentity | None,
 ) -> Answer:
     source = offer.pair.source.name
@@ -100,7 +100,7 @@ def _request_answer(
     return _answer(
         *_basics(person),
         None if eligible else "This offer is not open to you. Ask an admin to name you on it.",
-        _too_few(others, needed),
+        _too_few(person, stages),
         problem,
     )
 
@@ -154,32 +154,50 @@ def may_still_extend(person: User, grant: Grant) -> Answer:
     )
 
 
-def _too_few(others: int, needed: int) -> str | None:
+def _too_few(person: User, stages: Sequence[Stage]) -> str | None:
+    others = {one for stage in stages for one in stage.people} - {person.pk}
     if not others:
         return "Nobody else can approve this offer. Ask an admin to add an approver."
-    if others < needed:
+    if stage_rules.can_be_met(stages, without=person.pk):
+        return None
+    if len(others) == 1 and stage_rules.needed(stages) == 2:
         return (
             "This offer needs two approvers, and only one person other than you can approve. "
             "Ask an admin to add an approver."
         )
-    return None
+    return (
+        f"This offer needs {stage_rules.needed(stages)} different approvers, and too few people "
+        "other than you can approve. Ask an admin to add an approver."
+    )
 
 
 def can_decide(person: User, request: AccessRequest, now: datetime) -> Answer:
     """May this person approve or reject this request? Admins and superusers are no exception."""
+    own = person.pk == request.requester_id
     names_them = Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    closed = _no_longer_open(request, now)
     return _answer(
         *_basics(person),
-        "Nobody decides on their own request." if person.pk == request.requester_id else None,
+        "Nobody decides on their own request." if own else None,
         None if names_them else "You are not an approver of this offer.",
-        _stage_objection(request, now),
-        "You have decided on this plan already. Somebody else must approve it too."
-        if names_them and approvals.has_decided(person, request)
-        else None,
+        closed,
+        None if closed or own or not names_them else _not_asked(person, request),
     )
 
 
-def _stage_objection(request: AccessRequest, now: datetime) -> str | None:
+def _not_asked(person: User, request: AccessRequest) -> str | None:
+    """Why an approver of the offer has no say at this moment: they had it, or others are first."""
+    if approvals.has_decided(person, request):
+        return "You have decided on this plan already. Somebody else must approve it too."
+    progress = approvals.progress_now(request)
+    if stage_rules.advances(progress.stages, sorted(progress.people), person.pk):
+        return None
+    stage = progress.open_stage
+    name = f"“{stage.name}”" if stage else "another stage"
+    return f"The stage {name} is asked at this moment, and you are not named in it."
+
+
+def _no_longer_open(request: AccessRequest, now: datetime) -> str | None:
     if request.state != RequestState.PENDING:
         return f"This request is {request.state} already."
     # The sweeper writes it down a little later; the time is over all the same.

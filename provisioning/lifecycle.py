@@ -53,6 +53,7 @@ def open_request(request: AccessRequest, *, actor: str) -> AccessRequest:
             "profile_version": request.profile_version_id,
             "minutes": int(request.duration.total_seconds() // 60),
             "approvals_needed": request.approvals_needed,
+            "quorums": request.quorums,
             "iam_user": request.identity.user_name,
             "starts_at": request.starts_at.isoformat() if request.starts_at else None,
             "extends_until": request.extends_until.isoformat() if request.extends_until else None,
@@ -95,9 +96,11 @@ def decide(decision: Decision) -> Grant | None:
     hold_request(request)
     _store_once(decision)
     state = RequestState(decision.verdict)
-    if state is RequestState.APPROVED and not approvals.are_enough(request, decision.fingerprint):
-        _note_approval(decision)
-        return None
+    if state is RequestState.APPROVED:
+        open_at = approvals.progress(request, decision.fingerprint).open_at
+        if open_at is not None:
+            _note_approval(decision, stage=open_at + 1)
+            return None
     move_request(
         request,
         state,
@@ -136,14 +139,20 @@ def _which(decision: Decision) -> str:
     return f" ({tally.words})" if plural else ""
 
 
-def _note_approval(decision: Decision) -> None:
+def _note_approval(decision: Decision, *, stage: int) -> None:
+    """More approvals are needed; `stage` is asked next, which lists of waiting requests go by."""
+    AccessRequest.objects.filter(pk=decision.request_id).update(stage=stage)
     append(
         kind="request:approval",
         actor=decision.approver.username,
         subject=decision.request.subject,
         sentence=f"{decision.approver.label} approved the request{_which(decision)}.",
         reason=decision.reason,
-        data={"request": decision.request.code, "fingerprint": decision.fingerprint},
+        data={
+            "request": decision.request.code,
+            "fingerprint": decision.fingerprint,
+            "stage": decision.stage,
+        },
     )
 
 
@@ -240,8 +249,8 @@ def take_back_extension(grant: Grant, *, reason: str, now: datetime) -> None:
         .order_by("id")
         .last()
     )
-    decided = (former or grant.request).decision
-    if decided is None:  # A trigger has refused such a grant; it is here for the type.
+    fingerprint = (former or grant.request).decided_fingerprint
+    if not fingerprint:  # A trigger has refused such a grant; it is here for the type.
         raise StaleState("Nothing was decided that the access could go back to.")
     refused = grant.ends_at
     with transaction.atomic():
@@ -250,7 +259,7 @@ def take_back_extension(grant: Grant, *, reason: str, now: datetime) -> None:
             ends_at=grant.extending_from,
             extending_from=None,
             authority=former,
-            fingerprint=decided.fingerprint,
+            fingerprint=fingerprint,
             reopened_at=None,
             next_check_at=now,
             attempts=0,

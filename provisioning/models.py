@@ -5,18 +5,27 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now, RowNumber
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models.functions import Least, Now, RowNumber
 from django.urls import reverse
 
-from accounts.models import AwsAccount, IamIdentity, Offer, ProfileVersion, User
+from accounts import tickets
+from accounts.aws_names import validate_one_line
+from accounts.models import (
+    USUAL_WAIT,
+    ApprovalStage,
+    AwsAccount,
+    IamIdentity,
+    Offer,
+    ProfileVersion,
+    User,
+)
 from provisioning.core import naming, states
 from provisioning.core.drift import Kind, Thing
 from provisioning.core.preflight import Level
 from provisioning.core.states import Phase, RequestState
 
-PENDING_LIFETIME = timedelta(hours=24)
-"""How long a request waits for a decision before it lapses."""
+PENDING_LIFETIME = USUAL_WAIT
 ONE_PENDING = "request_one_pending_per_offer"
 ALREADY_ASKED = "A request of yours for this offer waits for a decision."
 ONE_EXTENSION = "request_one_pending_extension"
@@ -49,13 +58,24 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             "offer__pair__target",
             "profile_version__profile",
             "grant",
+            "rule_approval",
             "extends__request",
         )
 
     def to_decide(self, person: User) -> Self:
-        """Requests of others that a person may decide on, present stage aside."""
+        """Requests of others that a person may decide on in some stage, whatever became of them."""
         offers = Offer.objects.decided_by(person).values("pk")
         return self.filter(offer__in=offers).exclude(requester=person)
+
+    def asking(self, person: User) -> Self:
+        """Requests of others whose open approval stage names a person.
+
+        By `stage`, which is kept for lists such as this; `approvals` has the rule itself.
+        """
+        stages = ApprovalStage.objects.filter(offer=OuterRef("offer"))
+        last = stages.order_by("-position").values("position")[:1]
+        open_now = stages.naming(person).filter(position=Least(OuterRef("stage"), Subquery(last)))
+        return self.waiting().filter(Exists(open_now)).exclude(requester=person)
 
     def visible_to(self, person: User) -> Self:
         """Requests that a person may see: their own, those they decide on, all for auditors."""
@@ -97,8 +117,19 @@ class AccessRequest(models.Model):
     extends_until = models.DateTimeField(null=True, blank=True)
     """The end that an extension asks for, known when asking: the end then, plus the duration."""
     reason = models.CharField(max_length=500)
+    ticket = models.CharField(
+        max_length=tickets.LONGEST_TICKET, blank=True, default="", validators=[validate_one_line]
+    )
+    batch = models.UUIDField(null=True, blank=True, editable=False)
+    """What requests that were sent in one go have in common; each is decided by itself."""
     approvals_needed = models.PositiveSmallIntegerField(default=1, db_default=1)
     """How many different people must approve, as the offer said when asked (`approvals.needed`)."""
+    quorums = models.JSONField(default=list, blank=True, editable=False)
+    """The quorums of the offer's stages when asked, by position."""
+    stage = models.PositiveSmallIntegerField(default=1, db_default=1, editable=False)
+    """Position of the stage that is asked now, for lists; `approvals.progress` has the rule."""
+    trace = models.JSONField(default=list, blank=True, editable=False)
+    """Which rules applied when it was asked, and which were looked at and lost (core.trace)."""
     state = models.CharField(
         max_length=10, choices=[(s.value, s.value) for s in RequestState], default="pending"
     )
@@ -137,7 +168,12 @@ class AccessRequest(models.Model):
                 violation_error_message=EXTENSION_ASKED,
             ),
         ]
-        indexes = [models.Index(fields=["state", "lapses_at"], name="request_state_lapses")]
+        indexes = [
+            models.Index(fields=["state", "lapses_at"], name="request_state_lapses"),
+            models.Index(
+                fields=["batch"], condition=Q(batch__isnull=False), name="request_sent_together"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.code
@@ -171,10 +207,22 @@ class AccessRequest(models.Model):
 
     @property
     def decision(self) -> "Decision | None":
-        """The deciding verdict: the rejection, or the approval after which nothing was missing."""
+        """The deciding verdict: the rejection, or the approval after which nothing was missing.
+        None while it waits, and where a rule decided."""
         if self.state not in {RequestState.APPROVED, RequestState.REJECTED}:
             return None
         return max(self.decisions.all(), key=lambda one: one.pk, default=None)
+
+    @property
+    def decided_by_rule(self) -> "RuleApproval | None":
+        """The approval by the offer's rule, where no person decided."""
+        return getattr(self, "rule_approval", None)
+
+    @property
+    def decided_fingerprint(self) -> str:
+        """The plan that was approved; empty where nothing was."""
+        decided = self.decided_by_rule or self.decision
+        return decided.fingerprint if decided else ""
 
 
 class Decision(models.Model):
@@ -196,6 +244,10 @@ class Decision(models.Model):
     reason = models.CharField(max_length=500, blank=True)
     fingerprint = models.CharField(max_length=64)
     decided_at = models.DateTimeField()
+    stage = models.CharField(max_length=60, blank=True, default="")
+    """Name of the approval stage that was asked."""
+    trace = models.JSONField(default=list, blank=True)
+    """Which rules applied at this decision (core.trace)."""
 
     class Meta:
         constraints = [
@@ -209,6 +261,25 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verdict} {self.request_id}"
+
+
+class RuleApproval(models.Model):
+    """An approval by the rule of an offer, with the fingerprint of the plan: no person decided.
+
+    A trigger repeats what of the rule the database can see, and a grant that no person approved
+    follows from such a row only.
+    """
+
+    request = models.OneToOneField(
+        AccessRequest, on_delete=models.PROTECT, related_name="rule_approval"
+    )
+    fingerprint = models.CharField(max_length=64)
+    decided_at = models.DateTimeField()
+    trace = models.JSONField(default=list)
+    """Which rules applied (core.trace)."""
+
+    def __str__(self) -> str:
+        return f"rule {self.request_id}"
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):

@@ -4,6 +4,7 @@ Each is one transaction, asks `authz` first, and nudges the workers once it is c
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -16,6 +17,7 @@ from accounts.models import (
     Offer,
     User,
 )
+from accounts.stages import needed
 from audit.clock import database_now
 from audit.models import append
 from provisioning import approvals, authz, drift, lifecycle, preview, specs, tasks
@@ -28,7 +30,6 @@ from provisioning.models import (
     FURTHEST_START,
     ONE_EXTENSION,
     ONE_PENDING,
-    PENDING_LIFETIME,
     AccessRequest,
     AccountScan,
     Decision,
@@ -62,7 +63,7 @@ def request_access(
     """Ask for an offer, from the decision on or from a later start. Raises Refused, or
     ValidationError.
 
-    A request waits for a day, or until the start that it asks for if that is later.
+    A request waits as long as its offer says, or until the start that it asks for if that is later.
     """
     now = database_now()
     with refusals_recorded("request:ask", requester, offer.subject, "asking for access"):
@@ -80,10 +81,16 @@ def request_access(
         duration=duration,
         starts_at=starts_at,
         reason=reason,
-        lapses_at=max(now + PENDING_LIFETIME, starts_at or now),
-        approvals_needed=offer.approvals_needed,
+        lapses_at=max(now + offer.request_lifetime, starts_at or now),
+        **_pinned(offer),
     )
     return _open(request, ONE_PENDING, ALREADY_ASKED)
+
+
+def _pinned(offer: Offer) -> dict[str, Any]:
+    """What a new request must meet at least, whatever becomes of its offer."""
+    stages = offer.stages_for_new()
+    return {"approvals_needed": needed(stages), "quorums": [one.quorum for one in stages]}
 
 
 def check_start(starts_at: datetime | None, now: datetime) -> None:
@@ -133,8 +140,8 @@ def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: st
         extends=grant,
         extends_until=grant.ends_at + duration,
         reason=reason,
-        approvals_needed=grant.request.offer.approvals_needed,
         lapses_at=grant.ends_at,
+        **_pinned(grant.request.offer),
     )
     return _open(request, ONE_EXTENSION, EXTENSION_ASKED)
 
@@ -178,6 +185,7 @@ def decide(
                 raise PlanMoved("The plan has changed since you opened this page. Look again.")
             if obstacles := preview.obstacles(request):
                 raise CannotBeSetUp(authz.Answer(tuple(obstacles)))
+        stage = approvals.progress_now(request).open_stage
         grant = lifecycle.decide(
             Decision(
                 request=request,
@@ -186,6 +194,7 @@ def decide(
                 reason=reason,
                 fingerprint=plan.fingerprint(spec),
                 decided_at=database_now(),
+                stage=stage.name if stage else "",
             )
         )
         if grant is not None:
@@ -198,8 +207,8 @@ def _still_may_ask(request: AccessRequest) -> authz.Answer:
     if request.extends is not None:
         answer = authz.may_still_extend(request.requester, request.extends)
     else:
-        needed = approvals.needed(request)
-        answer = authz.can_request(request.requester, request.offer, needed=needed)
+        stages = approvals.stages(request)
+        answer = authz.can_request(request.requester, request.offer, stages=stages)
     name = request.requester.label
     return authz.Answer(tuple(f"{name} is told: {reason}" for reason in answer.reasons))
 

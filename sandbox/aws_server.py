@@ -16,11 +16,14 @@ Beside AWS's own calls there are, for the process that started the server:
 - POST /sandbox-api/reset empties it, /sandbox-api/clock?offset=SECONDS puts its clock ahead;
 - POST /sandbox-api/quota?account=ID&name=RolesQuota&value=N gives an account another quota until
   the next start;
+- POST /sandbox-api/pages?size=N ends every page of a list after so many items, until a reset;
 - POST /sandbox-api/dump answers with everything that it holds, /sandbox-api/load takes that back;
 - POST /sandbox-api/faults with a list of faults (sandbox/faults.py) lets calls go wrong, none
   again after /sandbox-api/faults-clear; /sandbox-api/calls lists the calls that came in since,
   /sandbox-api/held?wait=SECONDS those that are held, and /sandbox-api/release?do=go lets these
-  go on (do=drop: breaks their connections).
+  go on (do=drop: breaks their connections);
+- POST /sandbox-api/journal?after=NUMBER lists every call after that one since the last reset
+  (sandbox/journal.py).
   All of these want the header `X-Sandbox-Control: yes`, which no web page can send here.
 
 It listens on 127.0.0.1 only. It shows the product; it is no evidence of security.
@@ -38,6 +41,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -61,20 +65,22 @@ from sandbox.aws_errors import (
     validation,
 )
 from sandbox.evaluation import Request, decide
-from sandbox.faults import Call as Arrival
-from sandbox.faults import ConnectionCut, Faults, account_of
+from sandbox.faults import SIGNALS, ConnectionCut, Fault, Faults, account_of, unseen_for
+from sandbox.history import History
 from sandbox.iam_answers import Response as IamAnswers
-from sandbox.iam_requests import WITH_OWN_USER, iam_checks
+from sandbox.iam_requests import WITH_OWN_USER, iam_checks, subject
 from sandbox.iam_rules import TRUST_PARAMETER, Call, bind_trust, check_rules
 from sandbox.iam_shapes import check_shapes, has_operation
 from sandbox.iam_store import backend_of
+from sandbox.journal import Call as Entry
+from sandbox.journal import Journal, only_reads
+from sandbox.processes import process_at
 from sandbox.sts import Caller, Sessions, assume_role, assume_role_result, caller_identity, identify
 
 LARGEST_BODY = 1_000_000
 OPERATORS = ("sandbox-admin-", "sandbox-user-")
 """Access keys that are known without being made: those who hold them do not meet faults."""
 SAVE_DELAY = 0.2
-READING = ("Get", "List", "Generate", "Simulate")
 CREDENTIAL = re.compile(r"Credential=([^/\s]+)/\d{8}/([\w-]+)/([\w-]+)/aws4_request")
 IAM_HOME = {
     "aws": "us-east-1",
@@ -82,6 +88,7 @@ IAM_HOME = {
     "aws-us-gov": "us-gov-west-1",
     "aws-eusc": "eusc-de-east-1",
 }
+REFUSAL = re.compile(rb"<Code>(\w+)</Code>")
 LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 Environ = dict[str, Any]
@@ -97,6 +104,21 @@ class Answer:
     content_type: str = "text/xml"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request to AWS: who signed it, and what it asks for."""
+
+    service: str
+    access_key: str
+    token: str | None
+    region: str
+    params: Params
+
+    @property
+    def action(self) -> str:
+        return self.params.get("Action", "")
+
+
 def _json(content: Any, status: int = 200) -> Answer:
     return Answer(status, json.dumps(content).encode(), "application/json")
 
@@ -104,10 +126,14 @@ def _json(content: Any, status: int = 200) -> Answer:
 class SandboxAws:
     """The WSGI application. One call at a time: AWS's quotas and checks are atomic too."""
 
-    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, changed: Callable[[], None] = lambda: None, *, signals: bool = False
+    ) -> None:
         self.sessions = Sessions()
         self.lock = threading.RLock()
-        self.faults = Faults()
+        self.faults = Faults(signals=signals)
+        self.journal = Journal()
+        self.history = History()
         self._changed = changed
         self._offset = timedelta()
         self._moto = create_backend_app("iam")
@@ -139,6 +165,7 @@ class SandboxAws:
             "reset": self._reset,
             "clock": self._set_clock,
             "quota": self._set_quota,
+            "pages": lambda query, _: _set_pages(int(query["size"])),
             "dump": self._dump,
             "load": self._load,
             "faults": lambda _, environ: self.faults.arm(_posted(environ)),
@@ -146,6 +173,7 @@ class SandboxAws:
             "calls": lambda *_: self.faults.calls(),
             "held": lambda query, _: self.faults.held(float(query.get("wait", "0"))),
             "release": lambda query, _: self.faults.release(drop=query.get("do") != "go"),
+            "journal": lambda query, _: self.journal.after(int(query.get("after", "0"))),
         }
         allowed = environ["REQUEST_METHOD"] == "POST" and environ.get("HTTP_X_SANDBOX_CONTROL")
         if not allowed or what not in controls:
@@ -159,9 +187,11 @@ class SandboxAws:
 
     def _reset(self, query: Params, environ: Environ) -> None:
         with self.lock:
-            iam_state.clear(self.sessions)
+            self._forget()
+            _set_pages(LARGEST_PAGE)
             self._offset = timedelta()
             self._changed()
+        self.journal.clear()
         self.faults.clear()
 
     def _set_clock(self, query: Params, environ: Environ) -> None:
@@ -180,9 +210,13 @@ class SandboxAws:
     def _load(self, query: Params, environ: Environ) -> None:
         data = _posted(environ)
         with self.lock:
-            iam_state.clear(self.sessions)
+            self._forget()
             iam_state.load(data, self.sessions)
             self._changed()
+
+    def _forget(self) -> None:
+        iam_state.clear(self.sessions)
+        self.history.clear()
 
     def _now(self) -> datetime:
         return datetime.now(UTC) + self._offset
@@ -193,18 +227,12 @@ class SandboxAws:
         service = "iam"
         try:
             access_key, region, service = _signature(environ)
-            params = _params(environ)
             token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN")
-
-            def answer() -> Answer:
-                with self.lock:
-                    now = self._now()
-                    caller = identify(self.sessions, access_key, token, region, now)
-                    return self._call(service, caller, params, environ, now)
-
+            asked = Asked(service, access_key, token, region, _params(environ))
+            entry = self._arrival(asked)
             if access_key.startswith(OPERATORS):
-                return answer()
-            return self._spoiled(self._arrival(service, access_key, params), answer)
+                return self._applied(asked, entry, environ)
+            return self._spoiled(asked, entry, environ)
         except AwsError as error:
             return _refusal(service, error, environ)
         except ConnectionCut:
@@ -216,19 +244,79 @@ class SandboxAws:
             failure = AwsError("ServiceFailure", "The sandbox failed; see its log.", 500)
             return _refusal(service, failure, environ)
 
-    def _arrival(self, service: str, access_key: str, params: Params) -> Arrival:
-        session = self.sessions.get(access_key)
-        action = params.get("Action", "")
-        account = account_of(action, params, session.account if session else "")
-        return Arrival(service, action, account)
+    def _arrival(self, asked: Asked) -> Entry:
+        """Write a call down as it comes in."""
+        session = self.sessions.get(asked.access_key)
+        account = account_of(asked.action, asked.params, session.account if session else "")
+        entry = Entry(asked.service, asked.action, account)
+        with self.lock:
+            entry.at = self._now().isoformat()
+            try:
+                self._describe(entry, asked, self._identify(asked))
+            except AwsError as error:
+                entry.refusal = error.code
+        self.journal.write(entry)
+        return entry
 
-    def _spoiled(self, call: Arrival, answer: Callable[[], Answer]) -> Answer:
+    def _identify(self, asked: Asked) -> Caller:
+        now = self._now()
+        return identify(self.sessions, asked.access_key, asked.token, asked.region, now)
+
+    def _describe(self, entry: Entry, asked: Asked, caller: Caller) -> None:
+        """Fill in who calls, and about what."""
+        entry.account = entry.account or caller.account.account
+        entry.who, entry.session = caller.arn, caller.session.name if caller.session else ""
+        entry.names = {k: v for k, v in asked.params.items() if k.endswith(("Name", "Arn"))}
+        if asked.service == "iam":
+            params = _meant(asked.action, caller, asked.params)
+            entry.object, entry.tags = subject(asked.action, params, caller.account)
+        else:
+            entry.object = asked.params.get("RoleArn", "")
+
+    def _spoiled(self, asked: Asked, entry: Entry, environ: Environ) -> Answer:
         """Answer a call, unless a test has ordered that something goes wrong with it."""
-        self.faults.meet(call)
-        self.faults.before(call)
-        given = answer()
-        instead = self.faults.after(call)
+        fault = self.faults.meet(entry)
+        if fault is None:
+            return self._applied(asked, entry, environ)
+        pid = _process_of(fault, environ)
+        try:
+            self.faults.before(fault, entry, pid)
+        except AwsError as error:
+            entry.refusal = error.code
+            raise
+        given = self._applied(asked, entry, environ, fault)
+        instead = self.faults.after(fault, entry, pid)
         return given if instead is None else Answer(200, instead, "text/html")
+
+    def _applied(
+        self, asked: Asked, entry: Entry, environ: Environ, fault: Fault | None = None
+    ) -> Answer:
+        """Answer a call, and write down what came of it."""
+        with self.lock:
+            now = self._now()
+            entry.at, entry.refusal = now.isoformat(), ""
+            try:
+                caller = self._identify(asked)
+                self._describe(entry, asked, caller)
+                with self._seen(entry, asked, caller, now, fault):
+                    answer = self._call(asked.service, caller, asked.params, environ, now)
+            except AwsError as error:
+                entry.refusal = error.code
+                raise
+            entry.applied = answer.status < 300
+            if not entry.applied and (code := REFUSAL.search(answer.body)):
+                entry.refusal = code[1].decode()
+            return answer
+
+    def _seen(
+        self, entry: Entry, asked: Asked, caller: Caller, now: datetime, fault: Fault | None
+    ) -> AbstractContextManager[None]:
+        """What a read is answered from; what a change will have changed is remembered for it."""
+        if ago := unseen_for(fault):
+            return self.history.as_of(now - ago)
+        if asked.service == "iam" and not entry.reads:
+            self.history.keep(caller.account, asked.action, asked.params, now)
+        return nullcontext()
 
     def _call(
         self, service: str, caller: Caller, params: Params, environ: Environ, now: datetime
@@ -264,7 +352,7 @@ class SandboxAws:
             raise _not_here(action)
         check_rules(Call(action, params, caller.account))
         answer = self._ask_moto(_with_bound_trust(action, caller, params), caller, environ)
-        if answer.status < 300 and not action.startswith(READING):
+        if answer.status < 300 and not only_reads(action):
             self._changed()
         return answer
 
@@ -287,6 +375,16 @@ def _set_quota(query: Params) -> None:
     """Give one account another quota, by its name in GetAccountSummary."""
     account = backend_of(query["account"], query.get("partition", "aws"))
     account.quotas[query["name"]] = int(query["value"])
+
+
+LARGEST_PAGE = 1000
+
+
+def _set_pages(size: int) -> None:
+    """End every page of a list after so many items, as AWS may at any time."""
+    if not 1 <= size <= LARGEST_PAGE:
+        raise ValueError(f"a page has 1 to {LARGEST_PAGE} items")
+    IamAnswers.largest_page = size
 
 
 def _signature(environ: Environ) -> tuple[str, str, str]:
@@ -333,6 +431,23 @@ def _with_own_user(action: str, caller: Caller, params: Params) -> Params:
     if caller.user is None:
         raise validation("Must specify userName when calling with non-User credentials")
     return params | {"UserName": caller.user.name}
+
+
+def _meant(action: str, caller: Caller, params: Params) -> Params:
+    try:
+        return _with_own_user(action, caller, params)
+    except AwsError:
+        return params
+
+
+def _process_of(fault: Fault, environ: Environ) -> int:
+    """The process that a fault is for; where it names none, the one that calls."""
+    if fault.kind not in SIGNALS or fault.pid:
+        return fault.pid
+    pid = process_at(int(environ["REMOTE_PORT"]), int(environ["SERVER_PORT"]))
+    if pid is None:
+        raise LookupError("no process of ours is calling")
+    return pid
 
 
 def _authorize(action: str, caller: Caller, params: Mapping[str, str], now: datetime) -> None:
@@ -388,7 +503,7 @@ class Keeper:
             print(f"{self._path} cannot be written: {error}", file=sys.stderr)  # noqa: T201
 
 
-def serve(port: int, state: Path | None) -> None:
+def serve(port: int, state: Path | None, *, signals: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; returns once everything is saved."""
     stop = threading.Event()
     keeper = Keeper(state) if state else None
@@ -400,7 +515,7 @@ def serve(port: int, state: Path | None) -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    aws = SandboxAws(changed=keeper.changed) if keeper else SandboxAws()
+    aws = SandboxAws(keeper.changed if keeper else lambda: None, signals=signals)
     if state:
         iam_state.read(state, aws.sessions)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -421,8 +536,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="sandbox.aws_server", description="A stand-in for AWS.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=Path, help="file that keeps the accounts between two runs")
+    parser.add_argument("--signals", action="store_true", help="let faults kill and stop processes")
     arguments = parser.parse_args()
-    serve(arguments.port, arguments.state)
+    serve(arguments.port, arguments.state, signals=arguments.signals)
 
 
 if __name__ == "__main__":

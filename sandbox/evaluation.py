@@ -69,15 +69,32 @@ def like(pattern: str, value: str) -> bool:
 
 
 def arn_like(pattern: str, arn: str) -> bool:
-    """Compare two ARNs part by part; a wildcard never reaches over a colon but in the last part.
+    """Compare two ARNs part by part, as ArnLike and ArnEquals do: both have six, and a wildcard
+    reaches over a colon in the last part only ("Condition operators", ARN)."""
+    wanted, found = pattern.split(":", 5), arn.split(":", 5)
+    return len(wanted) == len(found) == 6 and all(map(like, wanted, found))
 
-    A pattern with fewer than six parts is filled up with `*`, as AWS does.
-    """
+
+def resource_like(pattern: str, resource: str) -> bool:
+    """Compare a Resource element with an ARN: parts that are missing are wildcards, and one at the
+    end of a part goes on beyond the colon ("JSON policy elements: Resource")."""
     if pattern == "*":
         return True
-    wanted, found = pattern.split(":", 5), arn.split(":", 5)
+    wanted = pattern.split(":", 5)
     wanted += ["*"] * (6 - len(wanted))
-    return len(found) == 6 and all(map(like, wanted, found))
+    return _resource(tuple(wanted)).fullmatch(resource) is not None
+
+
+@lru_cache(maxsize=8192)
+def _resource(parts: tuple[str, ...]) -> re.Pattern[str]:
+    inner = (_inside(part) + (".*" if part.endswith("*") else "") for part in parts[:5])
+    return re.compile(":".join([*inner, _glob(parts[5]).pattern]), re.DOTALL)
+
+
+def _inside(part: str) -> str:
+    """One part of an ARN, whose wildcards stay within it."""
+    signs = ("[^:]*" if c == "*" else "[^:]" if c == "?" else re.escape(c) for c in part)
+    return "".join(signs).translate(_BACK_ESCAPED)
 
 
 def substitute(pattern: str, context: Context) -> str | None:
@@ -213,10 +230,13 @@ class Condition:
         return self._holds_for(found, context)
 
     def _holds_without_key(self) -> bool:
-        """The key is absent: false, but for IfExists, ForAllValues and negated operators."""
-        if self.if_exists or self.quantifier == "ForAllValues":
-            return True
-        return self.quantifier == "" and self.operator in NEGATED
+        """The key is absent: false, but for IfExists, ForAllValues and negated operators.
+
+        ForAnyValue is false even with IfExists (observed, re:Post).
+        """
+        if self.quantifier == "ForAnyValue":
+            return False
+        return self.if_exists or self.quantifier == "ForAllValues" or self.operator in NEGATED
 
     def _holds_for(self, found: tuple[str, ...], context: Context) -> bool:
         negated = self.operator in NEGATED
@@ -266,7 +286,7 @@ class Resources:
 
     def _match(self, pattern: str, resource: str, context: Context) -> bool:
         filled = substitute(pattern, context) if self.variables else pattern
-        return filled is not None and arn_like(filled, resource)
+        return filled is not None and resource_like(filled, resource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +317,11 @@ Policy = tuple[Statement, ...]
 @lru_cache(maxsize=2048)
 def parse_policy(document: str) -> Policy:
     """Read a policy document that has passed `load_document`, or AWS's own."""
-    body = json.loads(document)
+    return read_policy(json.loads(document))
+
+
+def read_policy(body: Mapping[str, Any]) -> Policy:
+    """The same, of a document that was parsed already."""
     variables = body.get("Version") == "2012-10-17"
     return tuple(_statement(item, variables) for item in as_list(body["Statement"]))
 
@@ -307,7 +331,7 @@ def _statement(item: Mapping[str, Any], variables: bool) -> Statement:
         allows=item["Effect"] == "Allow",
         actions=_actions(item),
         resources=_resources(item, variables),
-        conditions=_conditions(item.get("Condition") or {}, variables),
+        conditions=conditions_of(item.get("Condition") or {}, variables),
         principals=_principals(item.get("Principal")),
     )
 
@@ -326,7 +350,8 @@ def _resources(item: Mapping[str, Any], variables: bool) -> Resources:
     return Resources("NotResource" in item, tuple(as_list(patterns)), variables)
 
 
-def _conditions(block: Mapping[str, Any], variables: bool) -> tuple[Condition, ...]:
+def conditions_of(block: Mapping[str, Any], variables: bool) -> tuple[Condition, ...]:
+    """Every condition of a Condition element."""
     return tuple(
         _condition(operator, key, values, variables)
         for operator, keys in block.items()

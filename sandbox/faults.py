@@ -1,24 +1,29 @@
 """What goes wrong between a caller and AWS, brought about on the wire by order of a test.
 
 A fault waits for the calls that it names and meets the nth of them and `times` more: it refuses
-in AWS's words, cuts or garbles the answer, or holds the call until it is let go, so that a test
-can stop or kill the caller at exactly this moment. Administrators' calls are left alone: with
-them a test looks at what came of it.
+in AWS's words, cuts or garbles the answer, answers a read from a while ago, kills or stops a
+process of the product at exactly this moment, or holds the call until it is let go.
+Administrators' calls are left alone: with them a test looks at what came of it.
 
-Every call is written down, in the order in which it came, so that a test can find out which calls
-there are before it decides which of them to spoil.
+The calls are remembered, in the order in which they came, so that a test can find out which there
+are before it decides which of them to spoil.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
 import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import timedelta
 from typing import Any, Final
 
 from sandbox.aws_errors import AwsError
+from sandbox.journal import Call
 
 KEPT_CALLS: Final = 5000
 LONGEST_HOLD: Final = 60.0
@@ -64,10 +69,27 @@ REFUSALS: Final[Mapping[str, AwsError]] = {
 """Refused before anything is applied [AWS-FACTS 7.1, 7.2]. `not-found` on a read is what a replica
 answers that has not heard of the thing yet [7.6]."""
 
-WIRE: Final = frozenset({"lost", "cut", "garbage", "silence", "hold-before", "hold-after"})
+WIRE: Final = frozenset({"lost", "cut", "garbage", "silence", "hang", "hold-before", "hold-after"})
 """lost: not applied, the connection breaks. cut: applied, and then it breaks. garbage: applied,
-the answer is nonsense. silence: applied, no answer until the caller gives up. hold: the call waits
-for `release`, before or after it is applied."""
+the answer is nonsense. silence: applied, no answer until the caller gives up. hang: the same, not
+applied. hold: the call waits for `release`, before or after it is applied."""
+
+SIGNALS: Final[Mapping[str, signal.Signals]] = {
+    "kill-before": signal.SIGKILL,
+    "kill-after": signal.SIGKILL,
+    "stop-before": signal.SIGSTOP,
+    "stop-after": signal.SIGSTOP,
+}
+"""Sent to the process `pid` before or after the call is applied; to the caller itself where `pid`
+is 0. kill: the connection breaks. stop-before: the call waits for `release`, as it would on its
+way, and may be applied while the process stands still. stop-after: the answer waits for it."""
+
+STALE: Final = "stale"
+"""A read that is answered as it would have been `seconds` ago on AWS's clock, by a replica that has
+not heard of what happened since. Meets reads only: with `times` 0, each change of an object is
+unseen for so long."""
+
+KINDS: Final = frozenset({*REFUSALS, *WIRE, *SIGNALS, STALE})
 
 GARBAGE: Final = b"<html><body>502 Bad Gateway</body></html>"
 
@@ -86,14 +108,20 @@ class Fault:
     account: str = ""
     nth: int = 1
     times: int = 1
+    seconds: float = 30
+    pid: int = 0
     seen: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        if self.kind not in REFUSALS and self.kind not in WIRE:
+        if self.kind not in KINDS:
             raise ValueError(f"there is no fault {self.kind}")
+        if self.pid < 0:
+            raise ValueError("a fault is for one process")
 
     def meets(self, call: Call) -> bool:
         """Whether this call is one that it spoils. Counts the call."""
+        if self.kind == STALE and not call.reads:
+            return False
         for name in ("service", "action", "account"):
             if getattr(self, name) not in ("", getattr(call, name)):
                 return False
@@ -101,21 +129,20 @@ class Fault:
         return self.nth <= self.seen and (not self.times or self.seen < self.nth + self.times)
 
 
-@dataclass(slots=True)
-class Call:
-    """One call as it came in. `account` is the one that it is about: where a session is opened,
-    that of the role. `fault` is what it met."""
-
-    service: str
-    action: str
-    account: str
-    fault: str = ""
+def _send(kind: str, pid: int) -> None:
+    """Kill or stop a process; one that is gone already is as good as killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, SIGNALS[kind])
 
 
 class Faults:
-    """All faults that wait, all calls that came, and those that are held now."""
+    """All faults that wait, all calls that came, and those that are held now.
 
-    def __init__(self) -> None:
+    Processes are killed or stopped only where `signals` says so: by whoever started the server.
+    """
+
+    def __init__(self, *, signals: bool = False) -> None:
+        self._signals = signals
         self._lock = threading.Condition()
         self._armed: list[Fault] = []
         self._calls: deque[Call] = deque(maxlen=KEPT_CALLS)
@@ -128,8 +155,11 @@ class Faults:
         known = {one.name for one in fields(Fault) if one.init}
         if any(set(wish) - known for wish in wishes):
             raise ValueError(f"a fault has {sorted(known)}")
+        faults = [Fault(**wish) for wish in wishes]
+        if not self._signals and any(one.kind in SIGNALS for one in faults):
+            raise ValueError("only a server started with --signals kills or stops processes")
         with self._lock:
-            self._armed += [Fault(**wish) for wish in wishes]
+            self._armed += faults
 
     def clear(self) -> None:
         """Nothing goes wrong any more; what is held is dropped, and the calls are forgotten."""
@@ -159,30 +189,39 @@ class Faults:
             self._lock.wait_for(lambda: not self._held, timeout=LONGEST_HOLD)
             self._verdict = ""
 
-    def meet(self, call: Call) -> str:
-        """Write a call down; the kind of fault that it meets, or ""."""
+    def meet(self, call: Call) -> Fault | None:
+        """Note a call; the fault that it meets."""
         with self._lock:
             met = [fault for fault in self._armed if fault.meets(call)]
             call.fault = met[0].kind if met else ""
             self._calls.append(call)
-        return call.fault
+        return met[0] if met else None
 
-    def before(self, call: Call) -> None:
-        """What goes wrong before a call is applied. Raises AwsError or ConnectionCut."""
-        if call.fault in REFUSALS:
-            raise REFUSALS[call.fault]
-        if call.fault == "lost":
-            raise ConnectionCut
-        if call.fault == "hold-before":
+    def before(self, fault: Fault, call: Call, pid: int) -> None:
+        """What goes wrong before a call is applied. Raises AwsError or ConnectionCut.
+
+        `pid` is the process to which signals go.
+        """
+        kind = fault.kind
+        if kind in REFUSALS:
+            raise REFUSALS[kind]
+        if kind.endswith("-before") and kind in SIGNALS:
+            _send(kind, pid)
+        if kind in ("hold-before", "stop-before", "hang"):
             self._hold(call)
+        if kind in ("lost", "kill-before", "hang"):
+            raise ConnectionCut
 
-    def after(self, call: Call) -> bytes | None:
+    def after(self, fault: Fault, call: Call, pid: int) -> bytes | None:
         """What goes wrong after it was applied: another body than AWS's, or ConnectionCut."""
-        if call.fault == "cut":
+        kind = fault.kind
+        if kind.endswith("-after") and kind in SIGNALS:
+            _send(kind, pid)
+        if kind in ("cut", "kill-after"):
             raise ConnectionCut
-        if call.fault in ("hold-after", "silence"):
+        if kind in ("hold-after", "silence"):
             self._hold(call)
-        return GARBAGE if call.fault == "garbage" else None
+        return GARBAGE if kind == "garbage" else None
 
     def _hold(self, call: Call) -> None:
         with self._lock:
@@ -203,3 +242,9 @@ def account_of(action: str, params: Mapping[str, str], caller_account: str) -> s
     """The account that a call is about."""
     found = ROLE_ACCOUNT.match(params.get("RoleArn", "")) if action == "AssumeRole" else None
     return found[1] if found else caller_account
+
+
+def unseen_for(fault: Fault | None) -> timedelta:
+    """How long ago a read is answered from."""
+    stale = fault is not None and fault.kind == STALE
+    return timedelta(seconds=fault.seconds) if fault and stale else timedelta()

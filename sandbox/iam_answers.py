@@ -8,15 +8,21 @@ from typing import Any
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
 from moto.iam import models
-from moto.iam.exceptions import NoSuchEntity
+from moto.iam.exceptions import NoSuchEntity, ValidationError
 from moto.iam.responses import IamResponse
 
 from sandbox.iam_store import Backend, User, backend_of
 from sandbox.simulation import simulate
 
+PAGE = 100
+"""Items on a page where the call names no number."""
+
 
 class Response(IamResponse):
     """moto's answers, with paths and pages, and the calls for user boundaries."""
+
+    largest_page = 1000
+    """AWS may end a page before it is full; a test has it end every page early."""
 
     RESPONSE_KEY_PATH_TO_TRANSFORMER = {
         **IamResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER,
@@ -34,11 +40,18 @@ class Response(IamResponse):
 
     def _page(self, items: Iterable[Any]) -> tuple[list[Any], dict[str, Any]]:
         """Cut one page out of a list, as Marker and MaxItems ask: 100 by default."""
-        start = int(self._get_param("Marker") or 0)
-        end = start + int(self._get_param("MaxItems") or 100)
+        marker = self._get_param("Marker") or "0"
+        if not marker.isdecimal():
+            raise ValidationError(f"Invalid Marker: {marker}")
+        start, wished = int(marker), int(self._get_param("MaxItems") or PAGE)
+        end = start + min(wished, self.largest_page)
         everything = list(items)
         more = end < len(everything)
         return everything[start:end], {"IsTruncated": more, "Marker": str(end) if more else None}
+
+    def _listed(self, name: str, items: Iterable[Any]) -> ActionResult:
+        found, page = self._page(items)
+        return ActionResult({name: found, **page})
 
     def _under_prefix(self, items: Iterable[Any]) -> list[Any]:
         prefix = self._get_param("PathPrefix") or "/"
@@ -46,23 +59,19 @@ class Response(IamResponse):
         return sorted(found, key=lambda item: str(item.name))
 
     def list_users(self) -> ActionResult:
-        users, page = self._page(self._under_prefix(self.backend.users.values()))
-        return ActionResult({"Users": users, **page})
+        return self._listed("Users", self._under_prefix(self.backend.users.values()))
 
     def list_groups(self) -> ActionResult:
-        groups, page = self._page(self._under_prefix(self.backend.groups.values()))
-        return ActionResult({"Groups": groups, **page})
+        return self._listed("Groups", self._under_prefix(self.backend.groups.values()))
 
     def list_roles(self) -> ActionResult:
-        roles, page = self._page(self._under_prefix(self.backend.roles.values()))
-        return ActionResult({"Roles": roles, **page})
+        return self._listed("Roles", self._under_prefix(self.backend.roles.values()))
 
     def list_policies(self) -> ActionResult:
         policies = self._under_prefix(self._policies_in_scope())
         if str(self._get_param("OnlyAttached", "")).lower() == "true":
             policies = [policy for policy in policies if policy.attachment_count]
-        found, page = self._page(policies)
-        return ActionResult({"Policies": found, **page})
+        return self._listed("Policies", policies)
 
     def _policies_in_scope(self) -> list[models.ManagedPolicy]:
         scope = self._get_param("Scope", "All")
@@ -84,8 +93,8 @@ class Response(IamResponse):
 
     def list_mfa_devices(self) -> ActionResult:
         # moto answers for users that do not exist too.
-        self.backend.get_user(self._get_param("UserName"))
-        return super().list_mfa_devices()
+        user = self.backend.get_user(self._get_param("UserName"))
+        return self._listed("MFADevices", user.mfa_devices.values())
 
     def simulate_principal_policy(self) -> ActionResult:
         principal = self.backend.by_arn(self._get_param("PolicySourceArn"))
@@ -104,8 +113,52 @@ class Response(IamResponse):
 
     def list_groups_for_user(self) -> ActionResult:
         groups = self.backend.get_groups_for_user(self._get_param("UserName"))
-        found, page = self._page(groups)
-        return ActionResult({"Groups": found, **page})
+        return self._listed("Groups", groups)
+
+    def list_role_policies(self) -> ActionResult:
+        return self._listed("PolicyNames", self._holder("role").policies)
+
+    def list_group_policies(self) -> ActionResult:
+        return self._listed("PolicyNames", self._holder("group").policies)
+
+    def list_user_policies(self) -> ActionResult:
+        return self._listed("PolicyNames", self._holder("user").policies)
+
+    def list_attached_role_policies(self) -> ActionResult:
+        return self._attached(self._holder("role"))
+
+    def list_attached_group_policies(self) -> ActionResult:
+        return self._attached(self._holder("group"))
+
+    def list_attached_user_policies(self) -> ActionResult:
+        return self._attached(self._holder("user"))
+
+    def list_access_keys(self) -> ActionResult:
+        return self._listed("AccessKeyMetadata", self._holder("user").access_keys)
+
+    def list_role_tags(self) -> ActionResult:
+        return self._listed("Tags", self._holder("role").tags)
+
+    def list_user_tags(self) -> ActionResult:
+        return self._listed("Tags", self._holder("user").tags)
+
+    def list_policy_versions(self) -> ActionResult:
+        versions = self.backend.list_policy_versions(self._get_param("PolicyArn"))
+        return self._listed("Versions", versions)
+
+    def _attached(self, holder: Any) -> ActionResult:
+        policies = self._under_prefix(holder.managed_policies.values())
+        named = [{"PolicyName": one.name, "PolicyArn": one.arn} for one in policies]
+        return self._listed("AttachedPolicies", named)
+
+    def _holder(self, kind: str) -> Any:
+        """The user, group or role that the call names. Raises NoSuchEntity."""
+        find = {
+            "user": self.backend.get_user,
+            "group": self.backend.get_group,
+            "role": self.backend.get_role,
+        }
+        return find[kind](self._get_param(f"{kind.title()}Name"))
 
     def create_user(self) -> ActionResult:
         user = self.backend.create_user(

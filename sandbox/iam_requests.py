@@ -179,6 +179,16 @@ def iam_checks(action: str, params: Params, directory: Directory) -> list[Check]
     return checks
 
 
+def subject(action: str, params: Params, directory: Directory) -> tuple[str, Mapping[str, str]]:
+    """What an IAM call is about, as it is judged: an ARN, and the tags that stand there already."""
+    check = _iam_check(action, action, params, directory)
+    target = TARGETS.get(action)
+    there = target and directory.find(target.kind, params.get(target.parameter, ""))
+    if target and target.kind == "policy" and target.new:
+        there = None
+    return check.resource, dict(there.tags) if there else {}
+
+
 def _iam_check(action: str, call: str, params: Params, directory: Directory) -> Check:
     target = TARGETS.get(call)
     keys: Keys = {"aws:ResourceAccount": directory.account, **_request_keys(action, params)}

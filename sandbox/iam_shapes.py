@@ -47,6 +47,7 @@ def check_shapes(service: str, action: str, params: Params) -> None:
         leaf = _leaf(shape, name)
         if leaf is not None:
             problems += _problems(name, value, leaf)
+    problems += _too_many(shape, params)
     if problems:
         count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
         raise validation(f"{count}: {'; '.join(problems)}")
@@ -57,6 +58,16 @@ FAILED = "failed to satisfy constraint"
 
 def _given(name: str, params: Params) -> bool:
     return name in params or any(key.startswith(f"{name}.") for key in params)
+
+
+def _too_many(shape: Any, params: Params) -> Iterator[str]:
+    """Lists that are longer than the model lets them be."""
+    for name, member in shape.members.items():
+        limit = member.metadata.get("max") if member.type_name == "list" else None
+        heads = {key.split(".")[2] for key in params if key.startswith(f"{name}.member.")}
+        if limit is not None and len(heads) > limit:
+            place = f"Value at '{_wire(name)}' {FAILED}: Member must"
+            yield f"{place} have length less than or equal to {limit}"
 
 
 def _leaf(shape: Any, name: str) -> Any:

@@ -287,6 +287,40 @@ def http_answers(port: int, path: str) -> Callable[[], bool]:
     return probe
 
 
+def process_at(port: int, peer: int) -> int | None:
+    """The process that has a connection of this machine from `port` to `peer`; Linux only.
+
+    Where several hold it, as after a fork, the one that was started last.
+    """
+    here, there = f"0100007F:{port:04X}", f"0100007F:{peer:04X}"
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    found = next((row[9] for row in rows if row[1:3] == [here, there]), None)
+    holders = [pid for pid in _processes() if f"socket:[{found}]" in _open_files(pid)]
+    return max(holders, key=_started, default=None)
+
+
+def _processes() -> list[int]:
+    return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+
+
+def _open_files(pid: int) -> set[str]:
+    """What a process has open, as far as we may see it and it still runs."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for one in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(str(one.readlink()))
+    return found
+
+
+def _started(pid: int) -> int:
+    """When a process was started, in ticks since the machine was."""
+    with contextlib.suppress(OSError):
+        # The name, in brackets, may have spaces in it.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return 0
+
+
 def log_shows(log: Path, text: str) -> Callable[[], bool]:
     """A readiness probe: the program has written this text to its log."""
     return lambda: log.exists() and text in log.read_text(errors="replace")

@@ -169,7 +169,7 @@ def _pair_with_offer(source_id: str, target_id: str) -> None:
             actor=SETUP,
             offer=Offer(pair=pair, profile=_profile()),
             eligible_users=[User.objects.get(username=REQUESTER)],
-            approver_groups=[Group.objects.get(name=APPROVERS)],
+            stages=[registry.StageWish(groups=[Group.objects.get(name=APPROVERS)])],
         )
 
 

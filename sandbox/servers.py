@@ -58,9 +58,15 @@ def broker(port: int, *, folder: Path, log: Path) -> Child:
     return Child(name="broker", argv=argv, log=log, ready=port_answers(port))
 
 
-def aws(port: int, *, state: Path | None, log: Path, env: Mapping[str, str]) -> Child:
-    """The server that stands for AWS. `state` is the file that it keeps between two runs."""
+def aws(
+    port: int, *, state: Path | None, log: Path, env: Mapping[str, str], signals: bool = False
+) -> Child:
+    """The server that stands for AWS. `state` is the file that it keeps between two runs.
+
+    With `signals` a test may have it kill or stop processes at a call.
+    """
     arguments = ["--port", str(port)] + (["--state", str(state)] if state else [])
+    arguments += ["--signals"] if signals else []
     ready = http_answers(port, "/moto-api/")
     return _python("AWS server", "sandbox.aws_server", *arguments, log=log, env=env, ready=ready)
 

@@ -22,6 +22,7 @@ from accounts.aws_names import boundary_arn, default_switch_group, provisioner_r
 from accounts.models import (
     AccessProfile,
     AccountPair,
+    ApprovalStage,
     AwsAccount,
     ConnectionCheck,
     IamIdentity,
@@ -114,7 +115,11 @@ class ProfileVersionFactory(DjangoModelFactory[ProfileVersion]):
 
 
 class OfferFactory(DjangoModelFactory[Offer]):
-    """An offer; name people and groups as lists: eligible_users=[alice], approver_users=[bob]."""
+    """An offer; name people and groups as lists: eligible_users=[alice], approver_users=[bob].
+
+    Approvers make its first stage, with `quorum=2` for two of them; `ApprovalStageFactory` makes
+    more. Without any of them the offer has no stage.
+    """
 
     class Meta:
         model = Offer
@@ -135,13 +140,52 @@ class OfferFactory(DjangoModelFactory[Offer]):
 
     @post_generation
     def approver_users(self: Any, create: bool, named: Any, **kwargs: Any) -> None:
-        """Who approves."""
-        self.approver_users.set(named or [])
+        """Who approves in the first stage."""
+        if named:
+            first_stage(self).people.set(named)
 
     @post_generation
     def approver_groups(self: Any, create: bool, named: Any, **kwargs: Any) -> None:
+        """Whose members approve in the first stage."""
+        if named:
+            first_stage(self).groups.set(named)
+
+    @post_generation
+    def quorum(self: Any, create: bool, number: Any, **kwargs: Any) -> None:
+        """How many must approve in the first stage."""
+        if number:
+            first_stage(self)
+            self.stages.update(quorum=number)
+
+
+def first_stage(offer: Offer) -> ApprovalStage:
+    """The first approval stage of an offer, made where there is none."""
+    stage, _ = ApprovalStage.objects.get_or_create(
+        offer=offer, position=1, defaults={"name": "Approval"}
+    )
+    return stage
+
+
+class ApprovalStageFactory(DjangoModelFactory[ApprovalStage]):
+    """One more stage of an offer; name people and groups as lists."""
+
+    class Meta:
+        model = ApprovalStage
+        skip_postgeneration_save = True
+
+    offer = SubFactory(OfferFactory)
+    position = LazyAttribute(lambda o: o.offer.stages.count() + 1)
+    name = LazyAttribute(lambda o: f"Stage {o.position}")
+
+    @post_generation
+    def people(self: Any, create: bool, named: Any, **kwargs: Any) -> None:
+        """Who approves."""
+        self.people.set(named or [])
+
+    @post_generation
+    def groups(self: Any, create: bool, named: Any, **kwargs: Any) -> None:
         """Whose members approve."""
-        self.approver_groups.set(named or [])
+        self.groups.set(named or [])
 
 
 class IamIdentityFactory(DjangoModelFactory[IamIdentity]):

@@ -108,7 +108,8 @@ class Services:
 
     def _aws(self) -> Child:
         log = self.folder / "aws.log"
-        return servers.aws(self.ports["aws"], state=None, log=log, env=dict(os.environ))
+        env = dict(os.environ)
+        return servers.aws(self.ports["aws"], state=None, log=log, env=env, signals=True)
 
     def _database(self) -> Child:
         binaries, user = postgresql_binaries(), _database_user()

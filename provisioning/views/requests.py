@@ -296,7 +296,8 @@ def approvals(request: HttpRequest) -> HttpResponse:
     """What waits for this person's decision, and what was decided lately."""
     person = person_of(request)
     to_decide = AccessRequest.objects.to_decide(person).with_parties()
-    waiting = to_decide.waiting().order_by("id").prefetch_related("decisions")[:PAGE]
+    waiting = AccessRequest.objects.asking(person).with_parties().order_by("id")
+    waiting = waiting.prefetch_related("decisions", "offer__stages")[:PAGE]
     context = {
         "waiting": [_with_tally(asked, person) for asked in waiting],
         "decided": to_decide.exclude(state="pending").prefetch_related("decisions__approver")[:20],

@@ -21,6 +21,7 @@ from accounts.models import (
     AccessProfile,
     AccountPair,
     AwsAccount,
+    FavouriteOffer,
     IamIdentity,
     Offer,
     ProfileVersion,
@@ -32,6 +33,7 @@ from tests.conftest import ClientFor
 from tests.factories import (
     AccessProfileFactory,
     AccountPairFactory,
+    ApprovalStageFactory,
     AwsAccountFactory,
     IamIdentityFactory,
     OfferFactory,
@@ -88,7 +90,22 @@ def _twice(factory: Any, **fields: list[str]) -> Callable[[], object]:
 
 RETIRED = datetime(2026, 1, 1, tzinfo=UTC)
 
+RULE: dict[str, Any] = {"auto_approve": True, "sensitivity": "low"}
+
+
+def _same_favourite() -> object:
+    offer, person = OfferFactory.create(), UserFactory.create()
+    FavouriteOffer.objects.create(offer=offer, person=person)
+    return FavouriteOffer.objects.create(offer=offer, person=person)
+
+
+def _same_position() -> object:
+    stage = ApprovalStageFactory.create()
+    return ApprovalStageFactory.create(offer=stage.offer, position=1)
+
+
 WRITES: dict[str, Callable[[], object]] = {
+    "account_alias_unique": _twice(AwsAccountFactory, alias=["logs", "logs"]),
     "account_id_is_12_digits": lambda: AwsAccountFactory.create(account_id="12345678901"),
     "account_name_unique": _twice(AwsAccountFactory, name=["Logs", "LOGS"]),
     "account_partition_is_known": lambda: AwsAccountFactory.create(partition="aws-iso"),
@@ -106,6 +123,20 @@ WRITES: dict[str, Callable[[], object]] = {
     ),
     "identity_verified_has_unique_id": lambda: IamIdentityFactory.create(unique_id=""),
     "offer_duration_within_bounds": lambda: OfferFactory.create(max_duration=timedelta(minutes=4)),
+    "favourite_is_unique": _same_favourite,
+    "offer_rule_has_its_longest": lambda: OfferFactory.create(**RULE),
+    "offer_rule_hours_are_whole": lambda: OfferFactory.create(auto_zone="Europe/Berlin"),
+    "offer_rule_needs_low_sensitivity": lambda: OfferFactory.create(
+        auto_approve=True, auto_longest=timedelta(hours=1)
+    ),
+    "offer_sensitivity_is_known": lambda: OfferFactory.create(sensitivity="secret"),
+    "offer_usual_duration_within_bounds": lambda: OfferFactory.create(
+        default_duration=timedelta(minutes=4)
+    ),
+    "offer_wait_within_bounds": lambda: OfferFactory.create(request_lifetime=timedelta(minutes=14)),
+    "stage_position_unique": _same_position,
+    "stage_position_within_bounds": lambda: ApprovalStageFactory.create(position=4),
+    "stage_quorum_within_bounds": lambda: ApprovalStageFactory.create(quorum=0),
     "offer_is_on_a_pair_in_use": lambda: OfferFactory.create(pair__retiring_at=RETIRED),
     "offer_is_unique": _same_offer,
     "pair_is_in_one_partition": lambda: AccountPairFactory.create(target__partition="aws-cn"),
@@ -264,9 +295,12 @@ def _race_for_an_offer() -> Race:
         "pair": pair.pk,
         "profile": profile.pk,
         "max_duration": 60,
-        "approval_class": "standard",
+        "default_duration": "60",
+        "request_lifetime": "1440",
+        "sensitivity": "normal",
+        "stage_1_quorum": "1",
         "eligible_users": [person.pk],
-        "approver_users": [person.pk],
+        "stage_1_people": [person.pk],
     }
     return Race("offer-new", typed, Offer, partial(OfferFactory.create, pair=pair, profile=profile))
 
@@ -418,5 +452,10 @@ def test_a_service_refuses_group_policies_that_change_things(source: AwsAccount)
 def test_a_service_moves_no_offer_to_another_pair(offer: Offer, bob: User) -> None:
     offer.pair = AccountPairFactory.create()
     with pytest.raises(ValidationError) as caught:
-        services.save_offer(actor="setup", offer=offer, eligible_users=[bob], approver_users=[bob])
+        services.save_offer(
+            actor="setup",
+            offer=offer,
+            eligible_users=[bob],
+            stages=[services.StageWish(people=[bob])],
+        )
     assert [one.code for one in caught.value.error_list] == ["offer_moved"]

@@ -35,9 +35,9 @@ HOSTILE: dict[str, Any] = {
     "SQL": "' OR 1=1 --",
     "template": "{{ request.user.password }}{% debug %}",
     "lone surrogate": "\\ud800",
-    "long": "x" * 20_000,
+    "long": "x" * 6_000,
     "several": ["1", "2", "x", "99999999999999999999999"],
-    "deep": "[" * 20_000,
+    "deep": "[" * 6_000,
     "empty": "",
 }
 
@@ -75,7 +75,7 @@ def test_every_field_of_every_form_answers_to_hostile_values(
     kind: str, admin: Client, forms: dict[str, str]
 ) -> None:
     for name, url in forms.items():
-        everything = dict.fromkeys(FORMS[name].base_fields, HOSTILE[kind])
+        everything = dict.fromkeys(FORMS[name]().fields, HOSTILE[kind])
         assert admin.post(url, everything).status_code == 422, name
     assert not AuditEvent.objects.exists()
 

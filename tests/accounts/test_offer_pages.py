@@ -17,6 +17,7 @@ from tests.factories import (
     GroupFactory,
     OfferFactory,
     UserFactory,
+    first_stage,
 )
 
 NEW = reverse("accounts:offer-new")
@@ -35,9 +36,12 @@ def typed(pair: AccountPair, profile: AccessProfile, alice: User, bob: User) -> 
         "pair": pair.pk,
         "profile": profile.pk,
         "max_duration": "90",
-        "approval_class": "standard",
+        "default_duration": "60",
+        "request_lifetime": "1440",
+        "sensitivity": "normal",
+        "stage_1_quorum": "1",
         "eligible_users": [alice.pk],
-        "approver_users": [bob.pk],
+        "stage_1_people": [bob.pk],
         "is_active": "on",
     }
 
@@ -47,20 +51,26 @@ def test_an_offer_is_made(admin: Client, typed: dict[str, Any], alice: User, bob
     offer = Offer.objects.get()
     assert response["Location"] == offer.get_absolute_url()
     assert offer.max_duration == timedelta(minutes=90)
-    assert (list(offer.eligible_users.all()), list(offer.approver_users.all())) == ([alice], [bob])
+    assert (list(offer.eligible_users.all()), list(first_stage(offer).people.all())) == (
+        [alice],
+        [bob],
+    )
     assert offer.is_active
     assert "1 h 30 min" in page(admin, LIST)
     event = AuditEvent.objects.get()
-    assert (event.kind, event.data["approver_users"]) == ("offer:made", ["Bob Brandt"])
+    assert event.kind == "offer:made"
+    assert event.data["stages"] == [
+        {"name": "Approval", "quorum": 1, "people": ["Bob Brandt"], "groups": []}
+    ]
 
 
 def test_groups_can_be_named_instead_of_people(admin: Client, typed: dict[str, Any]) -> None:
     team, board = GroupFactory.create(name="Team"), GroupFactory.create(name="Board")
-    del typed["eligible_users"], typed["approver_users"]
-    typed |= {"eligible_groups": [team.pk], "approver_groups": [board.pk]}
+    del typed["eligible_users"], typed["stage_1_people"]
+    typed |= {"eligible_groups": [team.pk], "stage_1_groups": [board.pk]}
     assert admin.post(NEW, typed).status_code == 302
     offer = Offer.objects.get()
-    assert (offer.eligible_groups.get(), offer.approver_groups.get()) == (team, board)
+    assert (offer.eligible_groups.get(), first_stage(offer).groups.get()) == (team, board)
 
 
 OUT_OF_BOUNDS = "Type a whole number from 5 to 10080."
@@ -84,14 +94,17 @@ def test_the_longest_duration_is_within_bounds(
 def test_the_bounds_themselves_are_taken(
     admin: Client, typed: dict[str, Any], minutes: str
 ) -> None:
-    assert admin.post(NEW, typed | {"max_duration": minutes}).status_code == 302
+    assert (
+        admin.post(NEW, typed | {"max_duration": minutes, "default_duration": "5"}).status_code
+        == 302
+    )
 
 
 def test_somebody_must_be_able_to_ask_and_to_approve(admin: Client, typed: dict[str, Any]) -> None:
-    del typed["eligible_users"], typed["approver_users"]
+    del typed["eligible_users"], typed["stage_1_people"]
     assert refused(admin, NEW, typed) == {
         "eligible_users": [("Name at least one person or group who may ask.", "nobody_may_ask")],
-        "approver_users": [("Name at least one person or group who approves.", "nobody_approves")],
+        "stage_1_people": [("Name at least one person or group who approves.", "nobody_approves")],
     }
     assert not Offer.objects.exists()
 
@@ -109,13 +122,13 @@ def test_nobody_is_named_who_cannot_sign_in(
 ) -> None:
     User.objects.filter(pk=bob.pk).update(is_active=False)
     message = f"Select a valid choice. {bob.pk} is not one of the available choices."
-    assert refused(admin, NEW, typed) == {"approver_users": [(message, "invalid_choice")]}
+    assert refused(admin, NEW, typed) == {"stage_1_people": [(message, "invalid_choice")]}
 
 
 def test_nothing_typed_is_lost_when_an_offer_is_refused(
     admin: Client, typed: dict[str, Any], alice: User
 ) -> None:
-    del typed["approver_users"], typed["is_active"]
+    del typed["stage_1_people"], typed["is_active"]
     typed |= {"max_duration": "3"}
     response = admin.post(NEW, typed)
     form = response.context["form"]
@@ -123,7 +136,7 @@ def test_nothing_typed_is_lost_when_an_offer_is_refused(
     assert form["is_active"].value() is False
     text = response.content.decode()
     assert f'value="{alice.pk}" id="id_eligible_users_0" checked' in text
-    assert text.count(" selected>") == 2
+    assert text.count(" selected>") == 3  # Pair, profile, and no group of the rule.
 
 
 # --- Changing --------------------------------------------------------------------------------
@@ -173,7 +186,7 @@ def test_a_change_does_not_drop_somebody_who_was_switched_off(
     User.objects.filter(pk=bob.pk).update(is_active=False)
     assert "Bob Brandt (bob), switched off" in page(admin, _edit(offer))
     assert admin.post(_edit(offer), _kept(typed)).status_code == 302
-    assert offer.approver_users.get() == bob
+    assert first_stage(offer).people.get() == bob
 
 
 # --- Warnings --------------------------------------------------------------------------------
@@ -194,7 +207,7 @@ def test_the_only_approver_who_also_asks_is_a_warning_and_no_refusal(
 def test_a_second_approver_ends_the_warning(offer: Offer, bob: User, charlie: User) -> None:
     offer.eligible_users.add(bob)
     assert offer.warnings()
-    offer.approver_users.add(charlie)
+    first_stage(offer).people.add(charlie)
     assert offer.warnings() == []
 
 
@@ -208,12 +221,12 @@ def test_members_of_groups_count_as_approvers_and_requesters(bob: User) -> None:
 
 
 def test_a_group_of_nobody_is_a_warning(offer: Offer, alice: User) -> None:
-    offer.approver_users.clear()
-    offer.approver_groups.add(GroupFactory.create())
+    first_stage(offer).people.clear()
+    first_stage(offer).groups.add(GroupFactory.create())
     assert offer.warnings() == [
         "Nobody can approve: the groups that do have no members who can sign in."
     ]
-    offer.approver_users.add(UserFactory.create())
+    first_stage(offer).people.add(UserFactory.create())
     offer.eligible_users.clear()
     assert offer.warnings() == [
         "Nobody can ask: the groups that may have no members who can sign in."
@@ -243,7 +256,7 @@ def test_the_empty_list_says_what_to_do_next(
 def test_auditors_see_who_may_ask_and_who_approves(
     offer: Offer, erin: User, client_for: ClientFor
 ) -> None:
-    offer.approver_groups.add(GroupFactory.create(name="Night shift"))
+    first_stage(offer).groups.add(GroupFactory.create(name="Night shift"))
     for url in (LIST, offer.get_absolute_url()):
         text = page(client_for(erin), url)
         for name in ("Alice Ashby", "Bob Brandt", "Night shift"):

@@ -62,7 +62,7 @@ def make_offer(dana: Visitor, pair: str, profile: str) -> None:
     page.get_by_label("Account pair").select_option(label=pair)
     page.get_by_label("Access profile").select_option(label=profile)
     page.locator("input[name=eligible_users]").nth(_row(page, "eligible_users", "Alice")).check()
-    page.locator("input[name=approver_users]").nth(_row(page, "approver_users", "Bob")).check()
+    page.locator("input[name=stage_1_people]").nth(_row(page, "stage_1_people", "Bob")).check()
     page.locator("form.form button.btn-primary").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(profile)
 

@@ -18,7 +18,7 @@ from provisioning.core import documents, retirement
 from provisioning.models import Grant
 from sandbox import world
 from tests.aws_world import Approved, Aws
-from tests.factories import ProfileVersionFactory
+from tests.factories import ProfileVersionFactory, first_stage
 from tests.judge.judge import ASSUME, Session, entering, may_do, may_enter, who_may_enter
 from tests.judge.state import Document, Principal, State, read_state
 
@@ -124,9 +124,8 @@ def installed(request: pytest.FixtureRequest, db: None) -> State:
 
 def needs_two(offer: Offer, other: User) -> None:
     """What is risky can be offered under the high class only."""
-    offer.approver_users.add(other)
-    offer.approval_class = "high"
-    offer.save(update_fields=["approval_class"])
+    first_stage(offer).people.add(other)
+    offer.stages.update(quorum=2)
 
 
 def change_profile(offer: Offer, **values: Any) -> None:

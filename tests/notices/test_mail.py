@@ -20,7 +20,12 @@ from notices.story import Reader, story_of
 from notices.topics import BY_KEY, TOPICS
 from provisioning.models import AccessRequest, Grant
 from tests.conftest import ClientFor
-from tests.factories import AccessRequestFactory, ConnectionCheckFactory, GrantFactory
+from tests.factories import (
+    AccessRequestFactory,
+    ConnectionCheckFactory,
+    GrantFactory,
+    first_stage,
+)
 from tests.notices.conftest import Happen, send_mail
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +95,7 @@ def hostile(
     """Every topic of the table in the outbox, with hostile words wherever somebody types."""
     names = {"first_name": EVIL[:150], "last_name": ""}
     User.objects.filter(pk__in=[alice.pk, bob.pk, charlie.pk, dana.pk]).update(**names)
-    offer.approver_users.add(charlie)
+    first_stage(offer).people.add(charlie)
     asked = AccessRequestFactory.create(offer=offer, requester=alice, reason=EVIL)
     make("request:state:pending", asked.subject, happen, "alice", request=asked.code)
     for kind, actor in (("question", "bob"), ("answer", "alice"), ("terms", "bob")):

@@ -15,7 +15,7 @@ from notices.gather import gather
 from notices.models import HeardEvent, Notice, Preferences, Reading, Reminder, Route
 from notices.topics import BY_KEY, KINDS, TOPICS, topics_for
 from provisioning.models import AccessRequest, Grant
-from tests.factories import GrantFactory, UserFactory
+from tests.factories import GrantFactory, UserFactory, first_stage
 from tests.notices.conftest import Happen, told
 
 pytestmark = pytest.mark.django_db
@@ -112,7 +112,7 @@ def test_keys_are_single_and_fit_their_column() -> None:
 def test_approvers_are_told_of_a_request_and_its_requester_is_not(
     asked: AccessRequest, alice: User, charlie: User, happen: Happen
 ) -> None:
-    asked.offer.approver_users.add(alice, charlie)
+    first_stage(asked.offer).people.add(alice, charlie)
     happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
 
     assert told() == {"bob", "charlie"}
@@ -121,7 +121,7 @@ def test_approvers_are_told_of_a_request_and_its_requester_is_not(
 def test_those_who_were_asked_are_told_that_it_is_decided_except_who_did_it(
     asked: AccessRequest, charlie: User, happen: Happen
 ) -> None:
-    asked.offer.approver_users.add(charlie)
+    first_stage(asked.offer).people.add(charlie)
     happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
     gather()
 
@@ -135,7 +135,7 @@ def test_after_an_approval_those_are_asked_who_were_not_asked_before(
 ) -> None:
     happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
     gather()
-    asked.offer.approver_users.add(charlie)
+    first_stage(asked.offer).people.add(charlie)
 
     event = happen("request:approval", asked.subject, actor="dana", request=asked.code)
 
@@ -343,7 +343,7 @@ def test_who_does_not_want_a_topic_is_left_in_peace(
 def test_who_wants_no_requests_is_not_told_of_their_decisions_either(
     asked: AccessRequest, charlie: User, happen: Happen
 ) -> None:
-    asked.offer.approver_users.add(charlie)
+    first_stage(asked.offer).people.add(charlie)
     happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
     gather()
     Preferences.objects.create(person=charlie, muted=["asked"])
@@ -422,7 +422,7 @@ def test_who_can_decide_by_now_is_reminded_while_the_request_waits(
     first = Reminder.objects.get().due_at
     assert first == asked.asked_at + timedelta(minutes=15)
 
-    asked.offer.approver_users.add(charlie)
+    first_stage(asked.offer).people.add(charlie)
     make_due()
     assert told(number=1) == {"bob", "charlie"}
     assert Reminder.objects.get().due_at == asked.asked_at + timedelta(hours=1)
@@ -458,11 +458,11 @@ def test_a_round_with_nothing_to_do_costs_the_same_whatever_has_happened(
 def test_an_event_costs_the_same_for_one_approver_and_for_many(
     asked: AccessRequest, happen: Happen, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    asked.offer.approver_users.add(*UserFactory.create_batch(2))
+    first_stage(asked.offer).people.add(*UserFactory.create_batch(2))
     happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
     with django_assert_max_num_queries(200) as few:
         gather()
-    asked.offer.approver_users.add(*UserFactory.create_batch(20))
+    first_stage(asked.offer).people.add(*UserFactory.create_batch(20))
     happen("request:state:rejected", asked.subject, actor="bob", request=asked.code)
     gather()
     happen("request:state:pending", asked.subject, actor="alice", request=asked.code)

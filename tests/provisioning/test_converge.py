@@ -19,7 +19,7 @@ from provisioning.core import plan
 from provisioning.core.states import Phase
 from provisioning.models import AccessRequest, Grant
 from tests.aws_world import Approved, Aws, only_statement, refused_code
-from tests.factories import AccountPairFactory, AwsAccountFactory
+from tests.factories import AccountPairFactory, AwsAccountFactory, first_stage
 
 SOURCE, TARGET = "111111111111", "222222222222"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -340,7 +340,7 @@ def test_rights_lost_since_the_decision_stop_the_grant(
     if lost == "requester":
         User.objects.filter(pk=alice.pk).update(is_active=False)
     elif lost == "approver":
-        scene.approver_users.clear()
+        first_stage(scene).people.clear()
     else:
         scene.eligible_users.clear()
 

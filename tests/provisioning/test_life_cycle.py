@@ -24,6 +24,7 @@ from tests.factories import (
     OfferFactory,
     ProfileVersionFactory,
     UserFactory,
+    first_stage,
 )
 
 SOURCE, TARGET = "111111111111", "222222222222"
@@ -355,7 +356,7 @@ def test_rights_lost_after_the_approval_leave_the_access_its_former_end(
     approve(extension(grant), bob)
     match lost:
         case "approver":
-            scene.approver_users.set([UserFactory.create()])
+            first_stage(scene).people.set([UserFactory.create()])
         case "eligibility":
             scene.eligible_users.clear()
         case "switched off":
@@ -544,7 +545,7 @@ def test_an_extension_may_wait_beside_a_request_for_the_same_offer(
 
 
 def test_nobody_approves_their_own_extension(active: Grant, alice: User, offer: Offer) -> None:
-    offer.approver_users.add(alice)
+    first_stage(offer).people.add(alice)
     asked = extension(active)
 
     with pytest.raises(services.Refused) as caught:

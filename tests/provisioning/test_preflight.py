@@ -28,6 +28,7 @@ from tests.factories import (
     ConnectionCheckFactory,
     OfferFactory,
     ProfileVersionFactory,
+    first_stage,
 )
 
 SOURCE, TARGET = "111111111111", "222222222222"
@@ -245,7 +246,7 @@ def test_a_fault_is_named_with_what_to_do_and_stops_the_approval_not_the_rejecti
 def test_managed_policies_that_do_not_exist_are_named(
     scene: Offer, aws: Aws, alice: User, dana: User, source: AwsAccount
 ) -> None:
-    scene.approver_users.add(dana)  # What nobody knows needs two approvers.
+    first_stage(scene).people.add(dana)  # What nobody knows needs two approvers.
     ProfileVersionFactory.create(
         profile=scene.profile, managed_policies=["ReadOnlyAccess", "NoSuchThing"]
     )
@@ -763,7 +764,7 @@ def test_what_can_never_be_set_up_is_told_on_the_form_and_not_asked_for(
 def test_a_profile_that_no_account_could_carry_is_refused_by_name(
     offer: Offer, alice: User, dana: User
 ) -> None:
-    offer.approver_users.add(dana)  # What nobody knows needs two approvers.
+    first_stage(offer).people.add(dana)  # What nobody knows needs two approvers.
     ProfileVersionFactory.create(
         profile=offer.profile, managed_policies=[f"Policy{number}" for number in range(26)]
     )

@@ -15,7 +15,7 @@ from audit.models import AuditEvent
 from provisioning import lifecycle, retire, retirement, services, specs
 from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest, Decision, Grant
-from tests.factories import AccessRequestFactory, GrantFactory, UserFactory
+from tests.factories import AccessRequestFactory, GrantFactory, UserFactory, first_stage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ACTORS = 8
@@ -44,7 +44,7 @@ def winners[T](answers: list[T | Exception]) -> int:
 
 def test_of_many_verdicts_one_counts(offer: Offer, alice: User) -> None:
     approvers = UserFactory.create_batch(ACTORS)
-    offer.approver_users.set(approvers)
+    first_stage(offer).people.set(approvers)
     asked = AccessRequestFactory.create(offer=offer, requester=alice)
     shown = fingerprint(specs.spec_for_request(asked))
 
@@ -151,7 +151,7 @@ def test_of_many_approvers_of_an_extension_one_counts(
     active: Grant, alice: User, offer: Offer
 ) -> None:
     approvers = UserFactory.create_batch(ACTORS)
-    offer.approver_users.set(approvers)
+    first_stage(offer).people.set(approvers)
     asked, shown = more_time(active, alice)
     former = active.ends_at
 

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 import accounts.services
 from accounts.forms import IdentityForm, OfferForm, PairForm
 from accounts.models import AccountPair, AwsAccount, IamIdentity, Offer, User
+from accounts.services import StageWish
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import converge, retire, retirement, services, switch_groups
@@ -378,7 +379,10 @@ def test_an_offer_of_a_retired_pair_is_not_opened_again(offer: Offer, dana: User
 
     with pytest.raises(ValidationError) as caught:
         accounts.services.save_offer(
-            actor=dana, offer=offer, eligible_users=[dana], approver_users=[dana]
+            actor=dana,
+            offer=offer,
+            eligible_users=[dana],
+            stages=[StageWish(people=[dana])],
         )
     assert list(caught.value.message_dict) == ["is_active"]
 

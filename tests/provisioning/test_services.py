@@ -14,7 +14,13 @@ from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
 from provisioning.models import PENDING_LIFETIME, AccessRequest, Decision, Grant
 from tests.aws_world import approve
-from tests.factories import GrantFactory, OfferFactory, ProfileVersionFactory, UserFactory
+from tests.factories import (
+    GrantFactory,
+    OfferFactory,
+    ProfileVersionFactory,
+    UserFactory,
+    first_stage,
+)
 
 pytestmark = pytest.mark.django_db
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -90,7 +96,7 @@ def test_a_closed_offer_cannot_be_asked_for(offer: Offer, alice: User) -> None:
 
 
 def test_an_offer_that_only_oneself_approves_cannot_be_asked_for(offer: Offer, alice: User) -> None:
-    offer.approver_users.set([alice])
+    first_stage(offer).people.set([alice])
 
     assert refusal(alice, offer) == (
         "Nobody else can approve this offer. Ask an admin to add an approver.",
@@ -132,8 +138,8 @@ def test_approval_starts_a_grant_at_the_decision(offer: Offer, alice: User, bob:
 def test_requester_cannot_approve_own_request(offer: Offer, alice: User, superuser: bool) -> None:
     User.objects.filter(pk=alice.pk).update(is_superuser=superuser, role="admin")
     alice.refresh_from_db()
-    offer.approver_users.add(alice)
-    offer.approver_users.add(UserFactory.create())
+    first_stage(offer).people.add(alice)
+    first_stage(offer).people.add(UserFactory.create())
     request = ask(alice, offer)
 
     with pytest.raises(services.Refused) as caught:

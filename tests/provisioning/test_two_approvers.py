@@ -1,15 +1,15 @@
-"""Offers of the high approval class: two different people, of one and the same plan."""
+"""Offers that ask two different people, of one and the same plan."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 
 from accounts import services as registry
-from accounts.models import Offer, ProfileVersion, User
+from accounts.models import ApprovalStage, Offer, ProfileVersion, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import approvals, authz, services, specs
@@ -24,6 +24,7 @@ from tests.factories import (
     OfferFactory,
     ProfileVersionFactory,
     UserFactory,
+    first_stage,
 )
 from tests.provisioning.test_races import at_once, winners
 
@@ -38,9 +39,9 @@ def second(db: None) -> User:
 
 @pytest.fixture
 def strict(offer: Offer, second: User) -> Offer:
-    """The offer of the scene under the high class; bob and frank approve."""
-    offer.approver_users.add(second)
-    Offer.objects.filter(pk=offer.pk).update(approval_class="high")
+    """The offer of the scene where two must approve; bob and frank do."""
+    first_stage(offer).people.add(second)
+    offer.stages.update(quorum=2)
     offer.refresh_from_db()
     return offer
 
@@ -111,7 +112,7 @@ def test_nobody_else_gives_the_second_approval(
 def test_a_requester_named_as_approver_does_not_count(
     asked: AccessRequest, strict: Offer, alice: User, bob: User
 ) -> None:
-    strict.approver_users.add(alice)
+    first_stage(strict).people.add(alice)
     say(bob, asked)
     with pytest.raises(services.Refused, match="Nobody decides on their own request"):
         say(alice, asked)
@@ -134,18 +135,18 @@ def test_a_changed_plan_voids_the_first_approval(
     assert say(bob, asked) is not None
 
 
-def test_a_class_raised_later_holds_for_what_waits(
+def test_a_quorum_raised_later_holds_for_what_waits(
     offer: Offer, second: User, alice: User, bob: User
 ) -> None:
-    offer.approver_users.add(second)
+    first_stage(offer).people.add(second)
     asked = AccessRequestFactory.create(offer=offer, requester=alice)
-    Offer.objects.filter(pk=offer.pk).update(approval_class="high")
+    offer.stages.update(quorum=2)
     assert say(bob, asked) is None
     assert say(second, asked) is not None
 
 
-def test_a_class_lowered_later_does_not(asked: AccessRequest, strict: Offer, bob: User) -> None:
-    Offer.objects.filter(pk=strict.pk).update(approval_class="standard")
+def test_a_quorum_lowered_later_does_not(asked: AccessRequest, strict: Offer, bob: User) -> None:
+    strict.stages.update(quorum=1)
     assert say(bob, asked) is None
 
 
@@ -154,12 +155,12 @@ def test_permissions_that_are_risky_by_now_need_two_whatever_the_offer_says(
 ) -> None:
     ProfileVersionFactory.create(profile=offer.profile, managed_policies=["PowerUserAccess"])
     asked = AccessRequestFactory.create(offer=offer, requester=alice)
-    offer.approver_users.add(UserFactory.create())
+    first_stage(offer).people.add(UserFactory.create())
     assert say(bob, asked) is None
 
 
 def test_too_few_approvers_are_told_before_asking(strict: Offer, alice: User, bob: User) -> None:
-    strict.approver_users.set([bob])
+    first_stage(strict).people.set([bob])
     answer = authz.can_request(alice, strict)
     ((_, listed),) = authz.can_request_each(alice, Offer.objects.open_to(alice).with_accounts())
     assert answer == listed
@@ -177,7 +178,7 @@ def test_a_worker_asks_again_whether_both_still_approve(
     if loss == "switched off":
         User.objects.filter(pk=bob.pk).update(is_active=False)
     else:
-        strict.approver_users.remove(bob)
+        first_stage(strict).people.remove(bob)
 
     converge(grant.pk)
 
@@ -247,18 +248,12 @@ def test_a_request_pins_at_least_what_its_offer_says(strict: Offer, alice: User)
         AccessRequestFactory.create(offer=strict, requester=alice, approvals_needed=1)
 
 
-def test_the_class_of_an_offer_is_one_of_two(offer: Offer) -> None:
-    sql = "UPDATE accounts_offer SET approval_class = 'none' WHERE id = %s"
-    with pytest.raises(IntegrityError, match="offer_class_is_known"), connection.cursor() as cursor:
-        cursor.execute(sql, [offer.pk])
-
-
 # --- Offers and versions ---------------------------------------------------------------------
 
 RISKY = {"role_name": "Power", "managed_policies": ["PowerUserAccess"]}
 
 
-def test_a_risky_version_is_refused_while_a_standard_offer_holds_the_profile(
+def test_a_risky_version_is_refused_while_one_approver_is_enough_somewhere(
     offer: Offer, dana: User
 ) -> None:
     with pytest.raises(ValidationError) as caught:
@@ -268,24 +263,28 @@ def test_a_risky_version_is_refused_while_a_standard_offer_holds_the_profile(
     assert caught.value.error_dict["managed_policies"][0].code == "standard_offers"
     assert str(offer) in caught.value.messages[0]
 
-    Offer.objects.update(approval_class="high")
+    ApprovalStage.objects.update(quorum=2)
     registry.add_profile_version(actor=dana, profile=offer.profile, version=ProfileVersion(**RISKY))
     assert offer.profile.versions.count() == 2
 
 
-def test_a_risky_profile_is_offered_under_the_high_class_only(
+def test_a_risky_profile_is_offered_only_where_two_approve(
     offer: Offer, dana: User, alice: User, bob: User
 ) -> None:
     ProfileVersionFactory.create(profile=offer.profile, **RISKY)
-    named: dict[str, Any] = {"eligible_users": [alice], "approver_users": [bob]}
+    one: dict[str, Any] = {"eligible_users": [alice], "stages": [registry.StageWish(people=[bob])]}
+    two: dict[str, Any] = {
+        "eligible_users": [alice],
+        "stages": [registry.StageWish(people=[bob], quorum=2)],
+    }
     with pytest.raises(ValidationError) as caught:
-        registry.save_offer(actor=dana, offer=offer, **named)
-    assert caught.value.error_dict["approval_class"][0].code == "class_too_low"
+        registry.save_offer(actor=dana, offer=offer, **one)
+    assert caught.value.error_dict["stage_1_quorum"][0].code == "too_few_approvals"
 
     offer.is_active = False
-    registry.save_offer(actor=dana, offer=offer, **named)
-    offer.is_active, offer.approval_class = True, "high"
-    registry.save_offer(actor=dana, offer=offer, **named)
+    registry.save_offer(actor=dana, offer=offer, **one)
+    offer.is_active = True
+    registry.save_offer(actor=dana, offer=offer, **two)
 
 
 # --- Pages -----------------------------------------------------------------------------------
@@ -329,8 +328,8 @@ def test_every_page_says_what_the_permissions_amount_to(
 @pytest.mark.django_db(transaction=True)
 def test_two_approvers_in_the_same_moment_both_count(offer: Offer, alice: User, bob: User) -> None:
     people = [bob, *UserFactory.create_batch(3)]
-    offer.approver_users.set(people)
-    Offer.objects.update(approval_class="high")
+    first_stage(offer).people.set(people)
+    ApprovalStage.objects.update(quorum=2)
     asked = AccessRequestFactory.create(offer=offer, requester=alice, approvals_needed=2)
     shown = seen(asked)
 
@@ -350,7 +349,7 @@ def test_two_approvers_in_the_same_moment_both_count(offer: Offer, alice: User, 
 def test_a_standard_request_needs_nobody_else(offer: Offer, alice: User, bob: User) -> None:
     other = OfferFactory.create(pair__source=offer.pair.source, eligible_users=[alice])
     asked = AccessRequestFactory.create(offer=other, requester=alice)
-    other.approver_users.set([bob])
+    first_stage(other).people.set([bob])
     assert say(bob, asked) is not None
     with pytest.raises((services.Refused, StaleState)):
         say(bob, asked)

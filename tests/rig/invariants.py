@@ -3,7 +3,7 @@
 I1  who may enter a role of ours, and when, rests on a grant; who was locked out can do nothing
 I2  from the end on AWS refuses, whoever of us is alive
 I4  what carries our tag belongs to a live row
-I5  what is not ours is, byte for byte, what it was
+I5  what is not ours is, byte for byte, what it was, and no call was made to change it
 I7  phases moved along declared edges
 I8  each change has its audit event
 """
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from accounts.models import AccountPair, IamIdentity
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning.models import Grant
@@ -45,6 +46,7 @@ def check_everything(rig: Rig) -> State:
     state = rig.state()
     check_access(state, database_now())
     check_foreign(rig)
+    check_touched(rig.journal())
     check_trails(Grant.objects.all())
     return state
 
@@ -148,6 +150,36 @@ def _members(dump: Any) -> Iterator[str]:
 def check_foreign(rig: Rig) -> None:
     """What is not ours is what it was."""
     assert foreign(rig.control("dump")) == foreign(rig.base)
+
+
+def check_touched(calls: Iterable[Any]) -> None:
+    """No call of the product that changes something was about what is not ours, not even one that
+    was refused."""
+    for call in calls:
+        if ":assumed-role/SallyportProvisioner/" in call["who"] and _changes(call):
+            assert _is_about_ours(call), call
+
+
+def _changes(call: Any) -> bool:
+    return call["service"] == "iam" and not call["action"].startswith(("Get", "List"))
+
+
+def _is_about_ours(call: Any) -> bool:
+    """By path and row, and where a role exists already, by its tag. IAM does not know the path of
+    what is gone, so a call that was refused is judged by the name alone."""
+    path, _, name = call["object"].split(":", 5)[-1].rpartition("/")
+    kind, _, inside = path.partition("/")
+    if inside != "sallyport" and (inside or call["applied"]):
+        return False
+    if kind == "group":
+        pairs = AccountPair.objects.filter(source__account_id=call["account"])
+        return pairs.filter(switch_group=name).exists()
+    if kind == "user":
+        created = IamIdentity.objects.filter(created_by_portal=True)
+        return created.filter(account__account_id=call["account"], user_name=name).exists()
+    mine = call["tags"].get("sallyport:portal", settings.PORTAL_ID) == settings.PORTAL_ID
+    grant = Grant.objects.with_parties().filter(code=name.rpartition("-")[2]).first()
+    return kind == "role" and mine and grant is not None and grant.role_name == name
 
 
 def foreign(dump: Any) -> dict[str, str]:

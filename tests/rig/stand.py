@@ -82,6 +82,8 @@ class Rig:
     ahead: timedelta = timedelta()
     base: Any = None
     foreign: frozenset[str] = frozenset()
+    heard: int = 0
+    """Number of the last call in the journal that was looked at."""
     _zygote: "subprocess.Popen[str] | None" = field(default=None, repr=False)
     _working: int = 0
 
@@ -109,6 +111,12 @@ class Rig:
     def calls(self) -> list[Any]:
         """What was called since `mend`."""
         found: list[Any] = self.control("calls")
+        return found
+
+    def journal(self) -> list[Any]:
+        """Every call since it was last asked for, with who made it and what came of it."""
+        found: list[Any] = self.control(f"journal?after={self.heard}")
+        self.heard = found[-1]["number"] if found else self.heard
         return found
 
     def state(self) -> State:

@@ -14,6 +14,7 @@ def all_units() -> Iterator[Unit]:
     yield from _kills()
     yield from _spoiled()
     yield from _frozen()
+    yield from _stale()
 
 
 def _kills() -> Iterator[Unit]:
@@ -36,6 +37,14 @@ def _frozen() -> Iterator[Unit]:
             title = f"a worker stands still at each call, meanwhile {meanwhile}: {name}"
             play = _on_stand("frozen", "waking_late", name, meanwhile)
             yield Unit(f"frozen:{name}:{meanwhile}", title, play)
+
+
+def _stale() -> Iterator[Unit]:
+    for name in ("provision", "extend", "revoke", "expire"):
+        title = f"each read answered from minutes ago: {name}"
+        yield Unit(f"stale:{name}:each", title, _on_stand("stale", "each_read", name))
+        title = f"each change unseen for seconds and minutes: {name}"
+        yield Unit(f"stale:{name}:all", title, _on_stand("stale", "all_reads", name))
 
 
 def _on_stand(module: str, function: str, *arguments: object) -> Callable[[str, Cases], None]:

@@ -978,6 +978,7 @@ def test_names_clash_whatever_their_case_and_path(source: Any, target: Any) -> N
         {"MaxSessionDuration": 43201},
         {"Tags": [{"Key": "k", "Value": "v" * 257}]},
         {"Tags": [{"Key": "k\n!", "Value": "v"}]},
+        {"Tags": [{"Key": f"k{number}", "Value": "v"} for number in range(51)]},
         {"AssumeRolePolicyDocument": trusts(SOURCE, Sid="\u20ac").replace("\\u20ac", "\u20ac")},
     ],
 )
@@ -985,6 +986,59 @@ def test_bad_parameters_of_create_role(target: Any, change: dict[str, Any]) -> N
     good = {"RoleName": NAME, "AssumeRolePolicyDocument": trusts(SOURCE)}
     with refused("ValidationError"):
         target.create_role(**(good | change))
+
+
+@pytest.mark.parametrize(
+    ("operation", "names"),
+    [
+        ("create_group", {"GroupName": "x" * 129}),
+        ("create_group", {"GroupName": "a:b"}),
+        ("create_user", {"UserName": "x" * 65}),
+        ("create_user", {"UserName": "a b"}),
+        ("create_policy", {"PolicyName": "x" * 129, "PolicyDocument": "{}"}),
+        ("create_policy", {"PolicyName": "p", "Path": "/a b/", "PolicyDocument": "{}"}),
+        ("put_user_policy", {"UserName": "userA", "PolicyName": "a/b", "PolicyDocument": "{}"}),
+        ("put_user_policy", {"UserName": "userA", "PolicyName": "p", "PolicyDocument": "\u20ac"}),
+        ("put_user_policy", {"UserName": "userA", "PolicyName": "p", "PolicyDocument": "\x0b"}),
+        ("list_roles", {"MaxItems": 1001}),
+        ("list_roles", {"MaxItems": 0}),
+    ],
+)
+def test_bad_parameters_of_other_calls(source: Any, operation: str, names: dict[str, Any]) -> None:
+    with refused("ValidationError"):
+        getattr(source, operation)(**names)
+
+
+@pytest.mark.parametrize(
+    ("quota", "said", "make"),
+    [
+        ("RolesQuota", "RolesPerAccount", lambda iam: make_role(iam, trusts(SOURCE))),
+        ("GroupsQuota", "GroupsPerAccount", lambda iam: iam.create_group(GroupName="g")),
+        ("UsersQuota", "UsersPerAccount", lambda iam: iam.create_user(UserName="u")),
+        (
+            "PoliciesQuota",
+            "PoliciesPerAccount",
+            lambda iam: iam.create_policy(PolicyName="p", PolicyDocument=policy(allow("*"))),
+        ),
+    ],
+)
+def test_an_account_holds_so_many_of_each_kind(
+    aws: Server, target: Any, quota: str, said: str, make: Callable[[Any], Any]
+) -> None:
+    aws.control(f"quota?account={TARGET}&name={quota}&value=0")
+    with refused("LimitExceeded", f"Cannot exceed quota for {said}: 0"):
+        make(target)
+
+
+def test_a_user_has_two_access_keys_and_a_policy_five_versions(source: Any, target: Any) -> None:
+    for _ in range(2):
+        source.create_access_key(UserName="userA")
+    with refused("LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2"):
+        source.create_access_key(UserName="userA")
+    for _ in range(4):
+        target.create_policy_version(PolicyArn=BOUNDARY, PolicyDocument=policy(allow("*")))
+    with refused("LimitExceeded"):
+        target.create_policy_version(PolicyArn=BOUNDARY, PolicyDocument=policy(allow("*")))
 
 
 def test_trust_policy_has_2048_characters(source: Any, target: Any) -> None:
@@ -1083,6 +1137,37 @@ def test_lists_honour_path_and_page(target: Any) -> None:
         )
         found = [len(page[result]) for page in pages]
         assert found == [2, 1]
+
+
+def test_pages_may_end_before_they_are_full(aws: Server, source: Any, target: Any) -> None:
+    make_role(target, trusts(SOURCE))
+    for number in range(3):
+        name = f"p{number}"
+        target.put_role_policy(RoleName=NAME, PolicyName=name, PolicyDocument=policy(allow("*")))
+        source.create_group(GroupName=f"g{number}")
+        source.add_user_to_group(GroupName=f"g{number}", UserName="userA")
+    target.attach_role_policy(RoleName=NAME, PolicyArn=READ_ONLY)
+    target.attach_role_policy(RoleName=NAME, PolicyArn=BOUNDARY)
+    aws.control("pages?size=1")
+
+    def found(client: Any, operation: str, result: str, **names: str) -> list[int]:
+        pages = client.get_paginator(operation).paginate(**names)
+        return [len(page[result]) for page in pages]
+
+    assert found(target, "list_role_policies", "PolicyNames", RoleName=NAME) == [1, 1, 1]
+    attached = found(target, "list_attached_role_policies", "AttachedPolicies", RoleName=NAME)
+    assert attached == [1, 1]
+    assert found(source, "list_groups_for_user", "Groups", UserName="userA") == [1, 1, 1]
+    assert found(source, "list_groups", "Groups") == [1, 1, 1]
+    whole = found(target, "get_account_authorization_details", "RoleDetailList")
+    assert (sum(whole), max(whole), len(whole) > 2) == (1, 1, True)
+    aws.control("reset")
+    assert len(aws.admin(SOURCE).list_policies(Scope="AWS")["Policies"]) == 100
+
+
+def test_a_marker_that_aws_did_not_give_is_refused(target: Any) -> None:
+    with refused("ValidationError", "Invalid Marker: next"):
+        target.list_roles(Marker="next")
 
 
 def test_authorization_details_tell_everything(source: Any, target: Any, user_a: Any) -> None:

@@ -66,7 +66,7 @@ def test_offers_lead_both_ways_between_the_accounts() -> None:
     offers = {
         str(offer): (
             [str(person) for person in offer.eligible_users.all()],
-            [str(group) for group in offer.approver_groups.all()],
+            [str(group) for group in offer.stages.get().groups.all()],
             offer.profile.current.require_mfa,
         )
         for offer in Offer.objects.all()
