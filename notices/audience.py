@@ -25,9 +25,8 @@ def approvers(story: Story) -> list[User]:
 
 
 def deciders(request: AccessRequest) -> list[User]:
-    """The people of the stage that is asked now whose word is missing; never its requester."""
-    people = User.objects.filter(pk__in=approvals.asked_now(request))
-    return list(people.order_by("username"))
+    """Whose approval would bring the request on: the open stage's people who have not spoken."""
+    return list(User.objects.filter(pk__in=approvals.asked_now(request)).order_by("username"))
 
 
 def watchers(story: Story) -> list[User]:

@@ -14,8 +14,17 @@ from notices import gather as gathering
 from notices.gather import gather
 from notices.models import HeardEvent, Notice, Preferences, Reading, Reminder, Route
 from notices.topics import BY_KEY, KINDS, TOPICS, topics_for
+from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest, Grant
-from tests.factories import GrantFactory, UserFactory, first_stage
+from provisioning.specs import spec_for_request
+from tests.factories import (
+    AccessRequestFactory,
+    ApprovalStageFactory,
+    DecisionFactory,
+    GrantFactory,
+    UserFactory,
+    first_stage,
+)
 from tests.notices.conftest import Happen, told
 
 pytestmark = pytest.mark.django_db
@@ -130,20 +139,26 @@ def test_those_who_were_asked_are_told_that_it_is_decided_except_who_did_it(
     assert told(topic="settled") == {"charlie"}
 
 
-def test_after_an_approval_those_are_asked_who_were_not_asked_before(
-    asked: AccessRequest, charlie: User, happen: Happen
+def test_each_stage_is_asked_when_it_opens(
+    offer: Offer, alice: User, bob: User, charlie: User, happen: Happen
 ) -> None:
+    ApprovalStageFactory.create(offer=offer, people=[bob, charlie])
+    asked = AccessRequestFactory.create(
+        offer=offer, requester=alice, approvals_needed=2, quorums=[1, 1]
+    )
     happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
-    gather()
-    first_stage(asked.offer).people.add(charlie)
+    assert told() == {"bob"}
 
-    event = happen("request:approval", asked.subject, actor="dana", request=asked.code)
+    DecisionFactory.create(
+        request=asked, approver=bob, fingerprint=fingerprint(spec_for_request(asked))
+    )
+    event = happen("request:approval", asked.subject, actor="bob", request=asked.code)
 
     assert told(topic="asked", event=event) == {"charlie"}
 
 
 def test_an_answer_goes_to_who_asked(asked: AccessRequest, charlie: User, happen: Happen) -> None:
-    asked.offer.approver_users.add(charlie)
+    first_stage(asked.offer).people.add(charlie)
     happen("request:question", asked.subject, actor="charlie", request=asked.code)
     happen("request:answer", asked.subject, actor="alice", request=asked.code)
 
