@@ -169,6 +169,10 @@ def _others(every: Sequence[Decision], counted: Sequence[Decision]) -> list[Deci
 def lost_since(grant: Grant) -> str:
     """Why a grant no longer rests on enough approvals, in words; empty when it does."""
     request = grant.rests_on
+    if request.decided_by_rule:
+        # No person stands for it, so nobody can have lost a right; the offer may have changed.
+        still = request.offer.auto_approve and rules.needed(stages(request)) == 1
+        return "" if still else "The rule that approved this does not hold any more."
     given = approvals(request, grant.fingerprint)
     if any(not one.approver.is_active for one in given):
         return "The requester or the approver has been switched off since the decision."

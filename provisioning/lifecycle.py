@@ -14,10 +14,18 @@ from django.db.models import F, Q
 
 from accounts.models import AccountPair, AwsAccount, User
 from audit.models import append, append_all, event
-from provisioning import approvals
+from provisioning import approvals, rules
 from provisioning.core.states import Phase, RequestState
 from provisioning.core.steps import PlanStep
-from provisioning.models import AccessRequest, Comment, Decision, Grant, Stop, look_due
+from provisioning.models import (
+    AccessRequest,
+    Comment,
+    Decision,
+    Grant,
+    RuleApproval,
+    Stop,
+    look_due,
+)
 
 WORKER = "system:worker"
 SWEEPER = "system:sweeper"
@@ -110,7 +118,39 @@ def decide(decision: Decision) -> Grant | None:
     )
     if state is not RequestState.APPROVED:
         return None
-    return _extend_grant(decision) if request.extends else _start_grant(decision)
+    if request.extends:
+        return _extend_grant(decision)
+    return _start_grant(
+        request,
+        fingerprint=decision.fingerprint,
+        actor=person.username,
+        now=decision.decided_at,
+    )
+
+
+RULE = "system:rule"
+
+
+@transaction.atomic
+def approve_by_rule(request: AccessRequest, *, fingerprint: str, now: datetime) -> Grant:
+    """Store that the rule of the offer approved, and start the grant. Raises StaleState.
+
+    Nobody approved, so nobody is named: the actor is the rule, and a trigger lets such a row
+    stand only where the offer has one.
+    """
+    hold_request(request)
+    trace = rules.trace(request, now, said="The rule of the offer approved.", by_rule=True)
+    RuleApproval.objects.create(
+        request=request, fingerprint=fingerprint, decided_at=now, trace=trace
+    )
+    move_request(
+        request,
+        RequestState.APPROVED,
+        actor=RULE,
+        sentence="The rule of the offer approved the request; no person had to decide.",
+        reason="Every condition of the rule held.",
+    )
+    return _start_grant(request, fingerprint=fingerprint, actor=RULE, now=now)
 
 
 def hold_request(request: AccessRequest) -> None:
@@ -216,9 +256,8 @@ def say(comment: Comment) -> None:
     )
 
 
-def _start_grant(decision: Decision) -> Grant:
+def _start_grant(request: AccessRequest, *, fingerprint: str, actor: str, now: datetime) -> Grant:
     """The clock of a grant starts at the decision, or at the later start that was asked for."""
-    request, now = decision.request, decision.decided_at
     start = max(now, request.begins_at or now)
     phase = Phase.SCHEDULED if start > now else Phase.PENDING
     grant = Grant.objects.create(
@@ -229,7 +268,7 @@ def _start_grant(decision: Decision) -> Grant:
         phase=phase,
         starts_at=start,
         ends_at=(start + request.lasts).replace(microsecond=0),
-        fingerprint=decision.fingerprint,
+        fingerprint=fingerprint,
         iam_user_arn=request.identity.arn,
         iam_user_id=request.identity.unique_id,
         boundary_arn=request.offer.pair.target.boundary_arn,
@@ -238,7 +277,7 @@ def _start_grant(decision: Decision) -> Grant:
     begins = f" from {_utc(start)}" if phase is Phase.SCHEDULED else ""
     append(
         kind=f"grant:phase:{phase}",
-        actor=decision.approver.username,
+        actor=actor,
         subject=grant.subject,
         sentence=f"Access was granted{begins} until {_utc(grant.ends_at)}.",
         data={
