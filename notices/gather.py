@@ -139,6 +139,9 @@ def _dropped(row: Notice, why: str) -> Notice:
 
 
 def _to_channels(event: AuditEvent, topic: Topic, route: Route | None) -> Iterator[Notice]:
+    if topic.key != "stop" and "stop" in event.data:
+        # The red button may end thousands: a room is told that it was pressed, once.
+        return
     for name in route.channels if route else ():
         if name in settings.CHANNELS:
             yield Notice(event=event, topic=topic.key, channel=name)
@@ -149,6 +152,8 @@ def _to_channels(event: AuditEvent, topic: Topic, route: Route | None) -> Iterat
 
 def _plan_reminders(story: Story) -> None:
     request = story.asked
+    if request.state != RequestState.PENDING:
+        return
     at = schedule.reminder_at(1, request.asked_at, request.lapses_at)
     if at is not None:
         Reminder.objects.get_or_create(

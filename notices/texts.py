@@ -35,12 +35,12 @@ def _route(pair: AccountPair) -> tuple[tuple[str, str], ...]:
 
 
 def _facts(request: AccessRequest, reader: Reader) -> tuple[tuple[str, str], ...]:
-    minutes = int(request.duration.total_seconds() // 60)
+    minutes = int(request.lasts.total_seconds() // 60)
     extends = request.extends_until
     span_of_time = (
         (("New end", reader.moment(extends)),) if extends else (("How long", span(minutes)),)
     )
-    starts = (("Starts", reader.moment(request.starts_at)),) if request.starts_at else ()
+    starts = (("Starts", reader.moment(request.begins_at)),) if request.begins_at else ()
     return (
         ("Person", one_line(request.requester.label)),
         ("Access", one_line(request.profile_version.profile.name)),
@@ -333,6 +333,18 @@ def emergency(story: Story, reader: Reader) -> Message:
         facts=_of_grant(grant, reader),
         quote=paragraph(story.event.reason or grant.request.reason),
         links=(_page(grant.request, "Look at the access"),),
+    )
+
+
+def stop(story: Story, reader: Reader) -> Message:
+    """To admins: access ends with the red button, or may be asked for again."""
+    number = int(story.event.subject.rpartition(":")[2])
+    return Message(
+        subject=subject(story.event.sentence),
+        headline=one_line(story.event.sentence),
+        lines=(f"By {one_line(story.actor)}.",),
+        quote=paragraph(story.event.reason),
+        links=(Link("Watch it end", address(reverse("provisioning:stop", args=[number]))),),
     )
 
 

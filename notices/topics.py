@@ -14,6 +14,7 @@ from notices import texts
 from notices.audience import Audience, admins, approvers, asked_before, askers, holder, watchers
 from notices.core.message import Message
 from notices.story import Reader, Story
+from provisioning.core.states import RequestState
 from provisioning.models import ATTENTION_AFTER
 
 
@@ -63,6 +64,11 @@ def _begins_to_fail(story: Story) -> bool:
     return before is None or before.kind == "account:check:passed"
 
 
+def _still_waits(story: Story) -> bool:
+    """What a rule approved in the moment it was asked waits for nobody."""
+    return story.asked.state == RequestState.PENDING
+
+
 def _was_not_revoked(story: Story) -> bool:
     """Who was revoked has been told already."""
     return story.access.revoked_at is None
@@ -78,6 +84,7 @@ TOPICS: Final = (
         kinds=("request:state:pending", "request:approval"),
         to=(approvers,),
         words=texts.asked,
+        when=_still_waits,
     ),
     Topic(
         key="settled",
@@ -182,6 +189,15 @@ TOPICS: Final = (
         kinds=("grant:extension:confirmed", "grant:extension:refused"),
         to=(holder,),
         words=texts.extension,
+    ),
+    Topic(
+        key="stop",
+        title="Somebody presses the red button",
+        about="The red button",
+        kinds=("stop:pressed", "stop:finished", "stop:lifted"),
+        to=(admins,),
+        words=texts.stop,
+        always=True,
     ),
     Topic(
         key="trouble",

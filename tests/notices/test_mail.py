@@ -113,6 +113,7 @@ def hostile(
         "grant:cut_back",
     ):
         make(kind, grant.subject, happen)
+    make("stop:pressed", "stop:7", happen)
     Grant.objects.filter(pk=grant.pk).update(attempts=3, last_error=EVIL)
     make("grant:failed", grant.subject, happen, "system:worker", attempt=3)
     make("grant:revoked", grant.subject, happen)

@@ -104,8 +104,41 @@ def test_admins_are_told_of_accounts(kind: str, offer: Offer, happen: Happen) ->
     assert told() == OF_AN_ACCOUNT[kind]
 
 
+OF_THE_RED_BUTTON = {
+    "stop:pressed": {"dana"},
+    "stop:finished": {"dana"},
+    "stop:lifted": {"dana"},
+}
+
+
+@pytest.mark.parametrize("kind", OF_THE_RED_BUTTON)
+def test_admins_are_told_of_the_red_button(kind: str, happen: Happen) -> None:
+    happen(kind, "stop:7")
+
+    assert told() == OF_THE_RED_BUTTON[kind]
+
+
+def test_of_what_the_red_button_ends_holders_are_told_and_rooms_are_not(
+    grant: Grant, happen: Happen, settings: Settings
+) -> None:
+    settings.CHANNELS = ("ops",)
+    for topic in ("revoked", "stop"):
+        Route.objects.create(topic=topic, channels=["ops"])
+    happen("stop:pressed", "stop:7", actor="dana")
+    happen("grant:revoked", grant.subject, actor="dana", stop=7)
+
+    assert told(topic="stop") == {"ops"}
+    assert told(topic="revoked") == {"alice"}
+
+
 def test_every_kind_of_the_table_is_in_a_test() -> None:
-    tested = {"request:state:pending", *OF_A_REQUEST, *OF_A_GRANT, *OF_AN_ACCOUNT}
+    tested = {
+        "request:state:pending",
+        *OF_A_REQUEST,
+        *OF_A_GRANT,
+        *OF_AN_ACCOUNT,
+        *OF_THE_RED_BUTTON,
+    }
     assert tested >= KINDS
 
 
@@ -419,6 +452,7 @@ def test_only_admins_choose_topics_of_admins(alice: User, dana: User) -> None:
     assert {one.key for one in topics_for(dana)} - {one.key for one in topics_for(alice)} == {
         "drift",
         "connection",
+        "stop",
     }
 
 
@@ -444,6 +478,16 @@ def test_who_can_decide_by_now_is_reminded_while_the_request_waits(
 
     make_due()
     assert told(number=2) == {"bob", "charlie"}
+
+
+def test_what_a_rule_approved_at_once_is_asked_of_nobody(
+    asked: AccessRequest, happen: Happen
+) -> None:
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    AccessRequest.objects.filter(pk=asked.pk).update(state="cancelled")
+
+    assert told() == set()
+    assert not Reminder.objects.exists()
 
 
 def test_nobody_is_reminded_of_what_is_decided(asked: AccessRequest, happen: Happen) -> None:
