@@ -34,6 +34,12 @@ def watchers(story: Story) -> list[User]:
     return list(story.asked.offer.approvers().exclude(pk=story.asked.requester_id))
 
 
+def proposer(story: Story) -> list[User]:
+    """Who proposed the change that the event is about."""
+    opened = AuditEvent.objects.about(story.event.subject).filter(kind="proposal:opened")
+    return list(User.objects.filter(username__in=opened.values("actor"), is_active=True))
+
+
 def askers(story: Story) -> list[User]:
     """Who has asked something about this request; where nobody has, who can decide on it."""
     questions = AuditEvent.objects.about(story.event.subject).filter(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from django.urls import reverse
 
 from accounts.models import AccountPair
+from audit.models import AuditEvent
 from notices.audience import told_of
 from notices.core.message import Link, Message, Pointless, TooEarly
 from notices.core.words import one_line, paragraph, span, subject
@@ -334,6 +335,30 @@ def emergency(story: Story, reader: Reader) -> Message:
         quote=paragraph(story.event.reason or grant.request.reason),
         links=(_page(grant.request, "Look at the access"),),
     )
+
+
+def proposal(story: Story, reader: Reader) -> Message:
+    """To admins: a change of the rules waits for a second one. To who proposed it: the outcome."""
+    opened = story.event.kind == "proposal:opened"
+    later = AuditEvent.objects.about(story.event.subject).filter(pk__gt=story.event.pk)
+    if opened and later.filter(kind__in=PROPOSAL_ENDS).exists():
+        raise Pointless("The proposal was decided before this was sent.")
+    number = int(story.event.subject.rpartition(":")[2])
+    return Message(
+        subject=subject(story.event.sentence),
+        headline=one_line(story.event.sentence),
+        lines=("It takes effect when a second admin confirms it.",) if opened else (),
+        quote=paragraph(story.event.reason),
+        links=(Link("Look at the change", address(reverse("accounts:proposal", args=[number]))),),
+    )
+
+
+PROPOSAL_ENDS = (
+    "proposal:confirmed",
+    "proposal:rejected",
+    "proposal:withdrawn",
+    "proposal:lapsed",
+)
 
 
 def stop(story: Story, reader: Reader) -> Message:

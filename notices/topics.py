@@ -11,7 +11,16 @@ from typing import Final
 from accounts.models import User
 from audit.models import AuditEvent
 from notices import texts
-from notices.audience import Audience, admins, approvers, asked_before, askers, holder, watchers
+from notices.audience import (
+    Audience,
+    admins,
+    approvers,
+    asked_before,
+    askers,
+    holder,
+    proposer,
+    watchers,
+)
 from notices.core.message import Message
 from notices.story import Reader, Story
 from provisioning.core.states import RequestState
@@ -189,6 +198,23 @@ TOPICS: Final = (
         kinds=("grant:extension:confirmed", "grant:extension:refused"),
         to=(holder,),
         words=texts.extension,
+    ),
+    Topic(
+        key="proposal",
+        title="A change that widens access waits for a second admin",
+        about="Proposed changes of the rules",
+        kinds=("proposal:opened",),
+        to=(admins,),
+        words=texts.proposal,
+    ),
+    Topic(
+        key="proposal-ends",
+        title="A change that you proposed was decided",
+        about="Proposed changes that are decided",
+        kinds=("proposal:confirmed", "proposal:rejected", "proposal:lapsed"),
+        to=(proposer,),
+        words=texts.proposal,
+        with_topic="proposal",
     ),
     Topic(
         key="stop",

@@ -114,6 +114,9 @@ def hostile(
     ):
         make(kind, grant.subject, happen)
     make("stop:pressed", "stop:7", happen)
+    make("proposal:opened", "proposal:7", happen)
+    make("proposal:opened", "proposal:8", happen, "dana")
+    make("proposal:rejected", "proposal:8", happen, "erin")
     Grant.objects.filter(pk=grant.pk).update(attempts=3, last_error=EVIL)
     make("grant:failed", grant.subject, happen, "system:worker", attempt=3)
     make("grant:revoked", grant.subject, happen)

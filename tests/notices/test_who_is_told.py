@@ -13,6 +13,7 @@ from audit.models import AuditEvent
 from notices import gather as gathering
 from notices.gather import gather
 from notices.models import HeardEvent, Notice, Preferences, Reading, Reminder, Route
+from notices.texts import PROPOSAL_ENDS
 from notices.topics import BY_KEY, KINDS, TOPICS, topics_for
 from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest, Grant
@@ -118,6 +119,18 @@ def test_admins_are_told_of_the_red_button(kind: str, happen: Happen) -> None:
     assert told() == OF_THE_RED_BUTTON[kind]
 
 
+def test_the_other_admins_are_told_of_a_proposal_and_the_proposer_of_its_outcome(
+    happen: Happen,
+) -> None:
+    UserFactory.create(username="dave", role=User.Role.ADMIN)
+    happen("proposal:opened", "proposal:7", actor="dana")
+    assert told() == {"dave"}
+
+    for kind in PROPOSAL_ENDS:
+        happen(kind, "proposal:7", actor="dave")
+    assert told(topic="proposal-ends") == {"dana"}
+
+
 def test_of_what_the_red_button_ends_holders_are_told_and_rooms_are_not(
     grant: Grant, happen: Happen, settings: Settings
 ) -> None:
@@ -138,6 +151,8 @@ def test_every_kind_of_the_table_is_in_a_test() -> None:
         *OF_A_GRANT,
         *OF_AN_ACCOUNT,
         *OF_THE_RED_BUTTON,
+        "proposal:opened",
+        *PROPOSAL_ENDS,
     }
     assert tested >= KINDS
 
@@ -452,6 +467,7 @@ def test_only_admins_choose_topics_of_admins(alice: User, dana: User) -> None:
     assert {one.key for one in topics_for(dana)} - {one.key for one in topics_for(alice)} == {
         "drift",
         "connection",
+        "proposal",
         "stop",
     }
 
