@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import django
 
-PEOPLE, SOURCES, TARGETS, OFFERS = 300, 10, 40, 200
+PEOPLE, SOURCES, TARGETS, OFFERS = 300, 5, 40, 200
 DECIDED: Final = 20
 """Offers whose requests the approver decides on."""
 OWN: Final = 60
@@ -33,7 +33,7 @@ class Visit:
     approver: str
     admin: str
     account: str
-    """Of one target: a fortieth of all grants."""
+    """Of one source: a fifth of all grants, so that the shortest history has a full page of them."""
     middle_live: str
     middle_over: str
     middle_event: str
@@ -192,7 +192,7 @@ def visit() -> Visit:
         holder=_cookie("holder"),
         approver=_cookie("approver"),
         admin=_cookie("admin"),
-        account=AwsAccount.objects.get(name="Target 7").account_id,
+        account=AwsAccount.objects.get(name="Source 3").account_id,
         middle_live=_middle(Grant.objects.live(), live),
         middle_over=_middle(Grant.objects.filter(phase="ended"), over),
         middle_event=_middle(AuditEvent.objects.all(), listing.NEWEST_FIRST),

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Final
 
-from bench.databases import database
+from bench.databases import database, registry
 from bench.figures import Figure, Line, Pairs, in_turn, ratio
 from bench.history import Visit
 from bench.measures import Size
@@ -35,7 +35,7 @@ PAGES: Final[dict[str, tuple[str, Callable[[Visit], str]]]] = {
     "Approvals, decided": ("approver", lambda _: "/approvals/decided/"),
     FIRST: ("admin", lambda _: "/grants/"),
     "Active grants, of one account": ("admin", lambda at: f"/grants/?account={at.account}"),
-    "Active grants, by a text": ("admin", lambda _: "/grants/?q=target%2017"),
+    "Active grants, by a text": ("admin", lambda _: "/grants/?q=source%204"),
     "Active grants, by their ends": ("admin", lambda _: "/grants/?sort=ends"),
     "Active grants, in the middle": ("admin", lambda at: f"/grants/?after={at.middle_live}"),
     "ended grants, in the middle": (
@@ -51,6 +51,7 @@ def lists(aws: Control, size: Size) -> list[Line]:
     """How the pages grow with the history, and what they cost over a bare one."""
     del aws
     with TemporaryDirectory(prefix="sallyport-bench-") as folder, ExitStack() as stack:
+        stack.enter_context(registry())
         short, *longer = (
             stack.enter_context(_site(rows, Path(folder))) for rows in sorted(size.histories)
         )
