@@ -33,7 +33,7 @@ class Visit:
     approver: str
     admin: str
     account: str
-    """Of one source: a fifth of all grants, so that the shortest history has a full page of them."""
+    """Of one source: a fifth of all grants, so that even the shortest history fills a page."""
     middle_live: str
     middle_over: str
     middle_event: str
@@ -189,9 +189,9 @@ def visit() -> Visit:
 
     live, over = listing.LIVE_ORDERS["-starts"], listing.OVER_ORDERS["-ended"]
     return Visit(
-        holder=_cookie("holder"),
-        approver=_cookie("approver"),
-        admin=_cookie("admin"),
+        holder=cookie("holder"),
+        approver=cookie("approver"),
+        admin=cookie("admin"),
         account=AwsAccount.objects.get(name="Source 3").account_id,
         middle_live=_middle(Grant.objects.live(), live),
         middle_over=_middle(Grant.objects.filter(phase="ended"), over),
@@ -199,7 +199,8 @@ def visit() -> Visit:
     )
 
 
-def _cookie(username: str) -> str:
+def cookie(username: str) -> str:
+    """The cookie of a session of this person's."""
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.sessions.backends.db import SessionStore
 
