@@ -40,7 +40,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.annotate(
             asked=Count("items", distinct=True),
             waiting=Count("items", filter=Q(items__decision="open"), distinct=True),
-        )
+        ).order_by("-id")
 
 
 class Campaign(models.Model):
