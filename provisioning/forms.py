@@ -8,7 +8,7 @@ from django import forms
 
 from accounts.aws_names import validate_one_line
 from accounts.models import SHORTEST_GRANT, AwsAccount, Offer
-from provisioning.models import FURTHEST_START, AccessRequest, Decision
+from provisioning.models import FURTHEST_START, AccessRequest, Decision, Review
 
 MOST = 20
 """Requests that may be decided at once: as many as somebody can still read on one page."""
@@ -155,6 +155,48 @@ class TogetherForm(DecisionForm):
         if len(known) != len(picks) or len(known) > MOST:
             raise forms.ValidationError(f"Choose 1 to {MOST} requests on the page before this.")
         return dict(str(one).split(":") for one in known)
+
+
+class BreakGlassForm(forms.Form):
+    """What is taken in an emergency: how long, and why."""
+
+    minutes = forms.IntegerField(label="How many minutes")
+    reason = forms.CharField(
+        label="What is the emergency?",
+        max_length=500,
+        validators=[validate_one_line],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="Everybody who approves this offer is told, and two of them review it. "
+        "For example: production is down, incident INC-77.",
+    )
+
+    def __init__(self, longest: timedelta, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        most = longest // MINUTE
+        field = self.fields["minutes"]
+        field.initial = min(30, most)
+        field.help_text = f"Between 5 min and {in_words(most)}. The time starts now."
+        field.widget.attrs |= {"min": 5, "max": most, "inputmode": "numeric"}
+
+    @property
+    def duration(self) -> timedelta:
+        """What was typed, once valid; beyond every bound where a timedelta would overflow."""
+        return timedelta(minutes=min(max(self.cleaned_data["minutes"], 0), MINUTES_LIMIT))
+
+
+class ReviewForm(forms.Form):
+    """Whether it was right to take access in an emergency."""
+
+    finding = forms.ChoiceField(
+        label="Was it right to take it?", choices=Review.Verdict.choices, widget=forms.RadioSelect
+    )
+    note = forms.CharField(
+        label="What did you look at?",
+        max_length=500,
+        validators=[validate_one_line],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="For example: the incident was real, and CloudTrail shows only its repair.",
+    )
 
 
 class TermsForm(forms.Form):

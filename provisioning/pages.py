@@ -141,8 +141,14 @@ def progress(request: AccessRequest, grant: Grant | None, now: datetime) -> list
     seen = phase in {Phase.ACTIVE, Phase.ENDING, Phase.ENDED}
     never = phase in {Phase.ENDING, Phase.ENDED} and grant is not None and not grant.settled_at
     return [
-        _step("Requested", "done"),
-        _step("Approved", "done" if grant else "current"),
+        *(
+            [_step("Taken in an emergency", "done")]
+            if request.taken
+            else [
+                _step("Requested", "done"),
+                _step("Approved", "done" if grant else "current"),
+            ]
+        ),
         *([_step("Scheduled", _waits(phase))] if request.begins_at and grant else []),
         _step("Set up in AWS", "failed" if never else _reached(seen, phase is Phase.PENDING)),
         _step("Active", "todo" if never else _reached(_was_active(phase), phase is Phase.ACTIVE)),
@@ -313,6 +319,7 @@ class Doors:
     stopped: authz.Answer
     terms: authz.Answer
     comment: authz.Answer
+    review: authz.Answer
     look: authz.Answer
     cancel: authz.Answer
     revoke: authz.Answer
@@ -321,6 +328,7 @@ class Doors:
     is_requester: bool
 
 
+NOT_TAKEN = authz.Answer(("Nobody took this in an emergency.",))
 NOT_GRANTED = authz.Answer(("There is no access yet.",))
 
 
@@ -335,6 +343,7 @@ def doors(person: User, request: AccessRequest, grant: Grant | None, now: dateti
         stopped=stopped,
         terms=authz.can_change_terms(person, request, now) if decide.allowed else decide,
         comment=authz.can_comment(person, request),
+        review=authz.can_review(person, request, now) if request.taken else NOT_TAKEN,
         look=authz.can_look_again(person, request),
         cancel=authz.can_cancel(person, request),
         revoke=authz.can_revoke(person, grant) if grant else NOT_GRANTED,

@@ -15,6 +15,7 @@ from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import approvals as approval_rules
 from provisioning import authz, pages, questions, services
+from provisioning import break_glass as emergencies
 from provisioning import terms as terms_service
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
@@ -25,12 +26,13 @@ from provisioning.forms import (
     ExtendForm,
     GiveBackForm,
     RequestForm,
+    ReviewForm,
     RevokeForm,
     TermsForm,
     in_words,
 )
 from provisioning.lifecycle import StaleState
-from provisioning.models import AccessRequest, Decision, Grant
+from provisioning.models import AccessRequest, BreakGlass, Decision, Grant, Review
 from provisioning.specs import spec_for_request
 from provisioning.views.common import (
     PAGE,
@@ -51,7 +53,9 @@ def offers(request: HttpRequest) -> HttpResponse:
         {"offer": offer, "answer": answer}
         for offer, answer in authz.can_request_each(person, listed)
     ]
-    return render(request, "provisioning/offers.html", {"rows": rows})
+    emergencies = Offer.objects.breakable_by(person).with_accounts()
+    context = {"rows": rows, "emergencies": emergencies}
+    return render(request, "provisioning/offers.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -172,6 +176,7 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "extended": asked.extends,
         "events": AuditEvent.objects.about(asked.subject),
         "comments": asked.comments.select_related("author"),
+        "reviews": asked.taken.reviews.select_related("reviewer") if asked.taken else (),
     }
 
 
@@ -195,6 +200,7 @@ def _request_page(
         "form": DecisionForm(initial={"fingerprint": view.fingerprint}),
         "terms_form": TermsForm(asked),
         "comment_form": CommentForm(),
+        "review_form": ReviewForm(),
         "requester": pages.about_requester(asked) if judges else None,
     }
     context |= bound
@@ -254,6 +260,33 @@ def terms(request: HttpRequest, code: str) -> HttpResponse:
     messages.success(
         request, "The terms are changed. Read the plan as it is now, then approve or reject it."
     )
+    return redirect(asked)
+
+
+@require_POST
+def review(request: HttpRequest, code: str) -> HttpResponse:
+    """Say whether it was right to take access in an emergency."""
+    asked = load(request, code)
+    form = ReviewForm(request.POST)
+    if not form.is_valid():
+        return _request_page(request, asked, status=422, review_form=form)
+    try:
+        closed = emergencies.review(
+            person=person_of(request),
+            request=asked,
+            verdict=Review.Verdict(form.cleaned_data["finding"]),
+            note=form.cleaned_data["note"],
+        )
+    except services.Refused as refused:
+        person = person_of(request)
+        # Who took it never may, nor an auditor; to others it is a matter of how things stand.
+        never = person.pk == asked.requester_id or person.role == User.Role.AUDITOR
+        over = asked.taken is not None and not never
+        return _refused(request, code, refused, because_over=over)
+    except StaleState as moved:
+        return _conflict(request, code, str(moved))
+    words = "The review is closed." if closed else "One more person has to review it."
+    messages.success(request, f"Your review is kept. {words}")
     return redirect(asked)
 
 
@@ -369,6 +402,10 @@ def approvals(request: HttpRequest) -> HttpResponse:
         "waiting": [_with_tally(asked, person) for asked in waiting],
         "decided": to_decide.exclude(state="pending").prefetch_related("decisions__approver")[:20],
         "is_approver": Offer.objects.decided_by(person).exists(),
+        "to_review": BreakGlass.objects.open()
+        .visible_to(person)
+        .exclude(request__requester=person)
+        .count(),
     }
     template = "provisioning/approvals.html"
     if request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
