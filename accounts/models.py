@@ -773,6 +773,19 @@ class Offer(FieldConstraints):
             message = f"Choose between 5 and {longest} minutes: that is what this offer allows."
             raise ValidationError(message, code="duration_out_of_bounds")
 
+    def check_ticket(self, ticket: str) -> None:
+        """Raise ValidationError unless a request of this offer may name this ticket, or none."""
+        if not ticket and not self.ticket_required:
+            return
+        if not ticket:
+            message, code = "A ticket is required for this access.", "ticket_required"
+        elif not tickets.matches(self.ticket_pattern, ticket):
+            hint = f" Expected is {self.ticket_hint}." if self.ticket_hint else ""
+            message, code = f"This is no ticket as this offer wants it.{hint}", "ticket_malformed"
+        else:
+            return
+        raise ValidationError(message, code=code)
+
     def approvers(self) -> models.QuerySet[User]:
         """Everybody who could decide on a request for this offer in some stage, by name."""
         people = (one for stage in self.stages_now() for one in stage.people)

@@ -171,6 +171,10 @@ def lost_since(grant: Grant) -> str:
     request = grant.rests_on
     if request.taken is not None:
         return _lost_in_emergency(request, request.taken)
+    if request.decided_by_rule:
+        # No person stands for it, so nobody can have lost a right; the offer may have changed.
+        still = request.offer.auto_approve and rules.needed(stages(request)) == 1
+        return "" if still else "The rule that approved this does not hold any more."
     given = approvals(request, grant.fingerprint)
     if any(not one.approver.is_active for one in given):
         return "The requester or the approver has been switched off since the decision."

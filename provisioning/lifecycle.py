@@ -15,7 +15,7 @@ from django.db.models import F, Q
 
 from accounts.models import AccountPair, AwsAccount, User
 from audit.models import append, append_all, event
-from provisioning import approvals
+from provisioning import approvals, rules
 from provisioning.core.states import Phase, RequestState
 from provisioning.core.steps import PlanStep
 from provisioning.models import (
@@ -26,6 +26,7 @@ from provisioning.models import (
     Decision,
     Grant,
     Review,
+    RuleApproval,
     Stop,
     look_due,
 )
@@ -129,6 +130,31 @@ def decide(decision: Decision) -> Grant | None:
         actor=person.username,
         now=decision.decided_at,
     )
+
+
+RULE = "system:rule"
+
+
+@transaction.atomic
+def approve_by_rule(request: AccessRequest, *, fingerprint: str, now: datetime) -> Grant:
+    """Store that the rule of the offer approved, and start the grant. Raises StaleState.
+
+    Nobody approved, so nobody is named: the actor is the rule, and a trigger lets such a row
+    stand only where the offer has one.
+    """
+    hold_request(request)
+    trace = rules.trace(request, now, said="The rule of the offer approved.", by_rule=True)
+    RuleApproval.objects.create(
+        request=request, fingerprint=fingerprint, decided_at=now, trace=trace
+    )
+    move_request(
+        request,
+        RequestState.APPROVED,
+        actor=RULE,
+        sentence="The rule of the offer approved the request; no person had to decide.",
+        reason="Every condition of the rule held.",
+    )
+    return _start_grant(request, fingerprint=fingerprint, actor=RULE, now=now)
 
 
 def hold_request(request: AccessRequest) -> None:

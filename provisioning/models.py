@@ -289,7 +289,7 @@ class AccessRequest(models.Model):
     @property
     def decided_fingerprint(self) -> str:
         """The plan that was approved; empty where nothing was."""
-        decided = self.decided_by_rule or self.decision
+        decided = self.decided_by_rule or self.taken or self.decision
         return decided.fingerprint if decided else ""
 
 

@@ -43,8 +43,9 @@ def preview(request_id: int) -> None:
 
 def look(request: AccessRequest, now: datetime) -> None:
     """Look into both accounts, and store the steps and findings. Changes nothing in AWS."""
+    wanted = spec_for_request(request)
     # The group is looked at too, however ready it is: this is the moment to find out.
-    spec = replace(spec_for_request(request), group_is_ready=False)
+    spec = replace(wanted, group_is_ready=False)
     seen = _look_at_both(request.offer.pair, spec, now)
     problems = [one for one in seen if isinstance(one, NotSeen)]
     passing = [one.problem for one in problems if one.passing]
@@ -55,6 +56,7 @@ def look(request: AccessRequest, now: datetime) -> None:
     facts = Facts(*seen, checks=last_checks(request.offer.pair), foreign=foreign)
     found = preflight.findings(spec, facts, now)
     result: dict[str, object] = {
+        "fingerprint": plan.fingerprint(wanted),
         "steps": describe(steps),
         "problem": " ".join(one.problem for one in problems),
         "findings": in_data(found),

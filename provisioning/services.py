@@ -3,8 +3,12 @@
 Each is one transaction, asks `authz` first, and nudges the workers once it is committed.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -20,7 +24,7 @@ from accounts.models import (
 from accounts.stages import needed
 from audit.clock import database_now
 from audit.models import append
-from provisioning import approvals, authz, drift, lifecycle, preview, specs, tasks
+from provisioning import approvals, authz, drift, lifecycle, preview, rules, specs, tasks
 from provisioning.core import plan
 from provisioning.core.drift import Kind, Thing
 from provisioning.core.states import RequestState
@@ -59,32 +63,103 @@ def request_access(
     duration: timedelta,
     reason: str,
     starts_at: datetime | None = None,
+    ticket: str = "",
 ) -> AccessRequest:
     """Ask for an offer, from the decision on or from a later start. Raises Refused, or
     ValidationError.
 
     A request waits as long as its offer says, or until the start that it asks for if that is later.
     """
+    wish = Wish(offer, duration)
+    (request,) = request_together(
+        requester=requester, wishes=[wish], reason=reason, starts_at=starts_at, ticket=ticket
+    )
+    return request
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One of the offers that are asked for in one go."""
+
+    offer: Offer
+    duration: timedelta
+
+
+def request_together(
+    *,
+    requester: User,
+    wishes: Sequence[Wish],
+    reason: str,
+    starts_at: datetime | None = None,
+    ticket: str = "",
+) -> list[AccessRequest]:
+    """Ask for several offers for one reason: a request for each, all of them or none.
+
+    Each is decided by itself. Raises Refused, or ValidationError; of several offers every message
+    says which one it is about.
+    """
     now = database_now()
-    with refusals_recorded("request:ask", requester, offer.subject, "asking for access"):
-        require(authz.can_request(requester, offer))
-    offer.check_duration(duration)
+    for wish in wishes:
+        attempt = refusals_recorded(
+            "request:ask", requester, wish.offer.subject, "asking for access"
+        )
+        with _naming(wish, wishes), attempt:
+            require(authz.can_request(requester, wish.offer))
     check_start(starts_at, now)
+    batch = uuid4() if len(wishes) > 1 else None
+    requests = []
+    with transaction.atomic():
+        for wish in wishes:
+            with _naming(wish, wishes):
+                request = _request(requester, wish, now, reason=reason, ticket=ticket)
+                request.starts_at, request.batch = starts_at, batch
+                request.lapses_at = max(now + wish.offer.request_lifetime, starts_at or now)
+                requests.append(_open(request, ONE_PENDING, ALREADY_ASKED))
+    return requests
+
+
+@contextmanager
+def _naming(wish: Wish, wishes: Sequence[Wish]) -> Iterator[None]:
+    """Say of a refusal which of several offers it is about."""
+    try:
+        yield
+    except Refused as refused:
+        if len(wishes) == 1:
+            raise
+        reasons = tuple(f"{wish.offer}: {reason}" for reason in refused.reasons)
+        raise Refused(authz.Answer(reasons)) from refused
+    except ValidationError as error:
+        if len(wishes) == 1:
+            raise
+        words = [f"{wish.offer}: {one}" for one in error.messages]
+        raise ValidationError([ValidationError(one, code="one_of_several") for one in words]) from (
+            error
+        )
+
+
+def _request(
+    requester: User, wish: Wish, now: datetime, *, reason: str, ticket: str
+) -> AccessRequest:
+    """A request of one offer, checked as far as the offer itself says."""
+    offer = wish.offer
+    offer.check_duration(wish.duration)
+    try:
+        offer.check_ticket(ticket)
+    except ValidationError as error:
+        raise ValidationError({"ticket": error}) from error
     identity = authz.identity_for(requester, offer)
     if identity is None:  # can_request has refused this; it is here for the type.
         raise Refused(authz.Answer(("No IAM user is linked to you.",)))
-    request = AccessRequest(
+    return AccessRequest(
         requester=requester,
         identity=identity,
         offer=offer,
         profile_version=offer.profile.current,
-        duration=duration,
-        starts_at=starts_at,
+        duration=wish.duration,
         reason=reason,
-        lapses_at=max(now + offer.request_lifetime, starts_at or now),
+        ticket=ticket,
         **_pinned(offer),
     )
-    return _open(request, ONE_PENDING, ALREADY_ASKED)
 
 
 def _pinned(offer: Offer) -> dict[str, Any]:
@@ -107,6 +182,7 @@ def check_start(starts_at: datetime | None, now: datetime) -> None:
 
 def _open(request: AccessRequest, constraint: str, words: str) -> AccessRequest:
     """Check and store a new request; the named constraint is what a twin of it would break."""
+    request.trace = rules.trace(request, database_now())
     request.full_clean()
     if obstacles := preview.static_obstacles(request):
         raise ValidationError([ValidationError(one, code=CANNOT_BE_SET_UP) for one in obstacles])
@@ -140,6 +216,7 @@ def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: st
         extends=grant,
         extends_until=grant.ends_at + duration,
         reason=reason,
+        ticket=grant.request.ticket,
         lapses_at=grant.ends_at,
         **_pinned(grant.request.offer),
     )
@@ -187,6 +264,8 @@ def decide(
             if obstacles := preview.obstacles(request):
                 raise CannotBeSetUp(authz.Answer(tuple(obstacles)))
         stage = approvals.progress_now(request).open_stage
+        name, now = stage.name if stage else "", database_now()
+        said = f"{approver.label} {verdict.label.lower()} in the stage “{name}”."
         grant = lifecycle.decide(
             Decision(
                 request=request,
@@ -194,8 +273,9 @@ def decide(
                 verdict=verdict,
                 reason=reason,
                 fingerprint=plan.fingerprint(spec),
-                decided_at=database_now(),
-                stage=stage.name if stage else "",
+                decided_at=now,
+                stage=name,
+                trace=rules.trace(request, now, said=said),
             )
         )
         if grant is not None:

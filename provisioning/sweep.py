@@ -23,7 +23,6 @@ from provisioning import (
     lifecycle,
     onboard,
     pacing,
-    preview,
     retirement,
     switch_groups,
     tasks,
@@ -116,7 +115,7 @@ def due(now: datetime, pause: timedelta = PAUSE) -> Iterator[Job]:
         yield Job(key, tasks.verify_identity, onboard.verify_identity, identity.pk)
     for request in AccessRequest.objects.to_look_at(now)[:BATCH]:
         key = f"preview:{request.pk}:{request.next_look_at}"
-        yield Job(key, tasks.preview_request, preview.preview, request.pk)
+        yield Job(key, tasks.preview_request, tasks.preview_and_decide, request.pk)
     yield from _drift(now)
 
 

@@ -10,12 +10,12 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from provisioning import (
+    autoapprove,
     converge,
     created_users,
     cutback,
     drift,
     onboard,
-    preview,
     retirement,
     stops,
     switch_groups,
@@ -32,8 +32,15 @@ def converge_grant(grant_id: int) -> None:
 
 @shared_task(name="sallyport.preview")
 def preview_request(request_id: int) -> None:
-    """Try the plan of a request."""
-    preview.preview(request_id)
+    """Try the plan of a request; a rule may decide on it then."""
+    preview_and_decide(request_id)
+
+
+def preview_and_decide(request_id: int) -> None:
+    """The same, also for a sweeper that does it itself."""
+    grant = autoapprove.look_and_decide(request_id)
+    if grant is not None:
+        nudge(converge_grant, grant.pk)
 
 
 @shared_task(name="sallyport.prepare_pair")
