@@ -441,6 +441,25 @@ def take_back_extension(grant: Grant, *, reason: str, now: datetime) -> None:
         )
 
 
+@transaction.atomic
+def note_ending_soon(now: datetime, *, limit: int) -> int:
+    """Tell once, shortly before the end, that access ends; notices send it on."""
+    near = Grant.objects.ending_soon(now).select_for_update(of=("self",), skip_locked=True)
+    rows = list(near.order_by("ends_at", "id").only("pk", "code", "ends_at")[:limit])
+    Grant.objects.filter(pk__in=[one.pk for one in rows]).update(ends_soon_for=F("ends_at"))
+    append_all(
+        event(
+            kind="grant:ends-soon",
+            actor=SWEEPER,
+            subject=one.subject,
+            sentence=f"The access ends soon, at {_utc(one.ends_at)}.",
+            data={"ends_at": one.ends_at.isoformat(), "grant": one.code},
+        )
+        for one in rows
+    )
+    return len(rows)
+
+
 def begin(grant: Grant, now: datetime) -> bool:
     """Whether a claimed grant needs a look at AWS. One that waits for its start does not, nor one
     that was over before it: nothing of them was ever made."""

@@ -34,6 +34,8 @@ ONE_EXTENSION = "request_one_pending_extension"
 EXTENSION_ASKED = "A request of yours for more time waits for a decision."
 FURTHEST_START = timedelta(days=14)
 """How far ahead a start may be asked for: people, pairs and profiles change."""
+ENDS_SOON = timedelta(minutes=15)
+"""So long before the end its holder is told; who has less than twice that knows anyway."""
 ATTENTION_AFTER = 3
 """Failed attempts after which a grant is shown as needing attention."""
 
@@ -512,6 +514,13 @@ class GrantQuerySet(models.QuerySet["Grant"]):
             "is_removal", "turn", "next_check_at"
         )
 
+    def ending_soon(self, now: datetime) -> Self:
+        """Usable grants whose end is near, and was not told so far."""
+        near = self.filter(phase=Phase.ACTIVE, revoked_at__isnull=True, extending_from__isnull=True)
+        long_enough = Q(starts_at__lte=F("ends_at") - 2 * ENDS_SOON)
+        told = Q(ends_soon_for__isnull=True) | ~Q(ends_soon_for=F("ends_at"))
+        return near.filter(long_enough, told, ends_at__gt=now, ends_at__lte=now + ENDS_SOON)
+
 
 class Grant(models.Model):
     """Access that was approved: what should exist in AWS, and until when.
@@ -558,6 +567,8 @@ class Grant(models.Model):
     reopened_at = models.DateTimeField(null=True)
     """When a person last allowed steps that give, after the access had settled: they pressed
     Repair, or more time was approved. Null again once AWS is as wanted."""
+    ends_soon_for = models.DateTimeField(null=True)
+    """The end that its holder was told of shortly before; a later end is told of anew."""
     locked_out_at = models.DateTimeField(null=True)
     """When the first step of a removal was answered: nobody gets through from then on."""
     ended_at = models.DateTimeField(null=True)

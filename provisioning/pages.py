@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +14,7 @@ from provisioning import authz
 from provisioning.core import console, delta, plan, preflight
 from provisioning.core.preflight import Level
 from provisioning.core.states import Phase, RequestState
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import ENDS_SOON, AccessRequest, Grant
 from provisioning.preview import in_data, obstacles, unseen_steps
 from provisioning.specs import spec_for_request
 
@@ -33,6 +33,9 @@ class Access:
     extendable: bool
     """Whether the clock allows more time to be asked for; the form knows what else speaks
     against it."""
+    more: Sequence[int]
+    """Minutes that can be added, for the buttons beside the countdown."""
+    ends_soon: bool
 
     @property
     def tone(self) -> str:
@@ -67,8 +70,19 @@ def access(grant: Grant, now: datetime) -> Access:
         ),
         phase=grant.phase_at(now),
         usable=grant.usable_at(now),
-        extendable=not any(authz.too_late_to_extend(grant, now)),
+        extendable=(extendable := not any(authz.too_late_to_extend(grant, now))),
+        more=_more(grant, now) if extendable else (),
+        ends_soon=grant.usable_at(now) and grant.enforced_until - now <= ENDS_SOON,
     )
+
+
+def _more(grant: Grant, now: datetime) -> list[int]:
+    longest = authz.longest_extension(grant, now)
+    return [one for one in MORE if timedelta(minutes=one) <= longest]
+
+
+MORE = (15, 30, 60)
+"""Minutes offered beside the countdown, as far as the offer allows; the form takes any other."""
 
 
 def switch_role_url(grant: Grant) -> str:

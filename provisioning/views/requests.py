@@ -1,5 +1,6 @@
 """Asking, one request from the question to the end, and deciding on it."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -105,6 +106,12 @@ def _live_already(person: User, offer: Offer) -> list[dict[str, Any]]:
     ]
 
 
+def _wished(request: HttpRequest) -> dict[str, str]:
+    """The minutes that the button beside the countdown named, for a person to look at."""
+    minutes = request.GET.get("minutes", "")
+    return {"minutes": minutes} if re.fullmatch("[0-9]{1,5}", minutes) else {}
+
+
 @require_http_methods(["GET", "POST"])
 def extend(request: HttpRequest, code: str) -> HttpResponse:
     """Ask for more time on one's own access."""
@@ -115,7 +122,7 @@ def extend(request: HttpRequest, code: str) -> HttpResponse:
         # It is their own access, so what speaks against it is how things stand: 409.
         return _conflict(request, code, " ".join(answer.reasons))
     longest = authz.longest_extension(grant, now)
-    form = ExtendForm(grant.ends_at, longest, posted(request))
+    form = ExtendForm(grant.ends_at, longest, posted(request), initial=_wished(request))
     # Whoever may not is refused by the service, which records it, whatever the form says.
     if request.method == "POST" and (form.is_valid() or not answer.allowed):
         try:
