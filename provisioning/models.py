@@ -1,6 +1,7 @@
 """What moves: access requests, decisions, grants, and what was seen in AWS for them."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -68,9 +69,9 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             "terms_by",
         )
 
-    def to_decide(self, person: User) -> Self:
-        """Requests of others that a person may decide on in some stage, whatever became of them."""
-        offers = Offer.objects.decided_by(person).values("pk")
+    def to_decide(self, person: User, offers: Sequence[int]) -> Self:
+        """Requests of others for the offers that a person decides on in some stage, whatever became
+        of them."""
         return self.filter(offer__in=offers).exclude(requester=person)
 
     def asking(self, person: User) -> Self:
@@ -210,6 +211,10 @@ class AccessRequest(models.Model):
         ]
         indexes = [
             models.Index(fields=["state", "lapses_at"], name="request_state_lapses"),
+            # What lists are read by, a page at a time (docs/adr/0024).
+            models.Index(fields=["requester", "id"], name="request_by_person"),
+            models.Index(fields=["offer", "id"], name="request_by_offer"),
+            models.Index(fields=["id"], condition=Q(state="pending"), name="request_waiting"),
             models.Index(
                 fields=["batch"], condition=Q(batch__isnull=False), name="request_sent_together"
             ),
@@ -600,6 +605,31 @@ class Grant(models.Model):
         indexes = [
             models.Index(fields=["next_check_at"], condition=~Q(phase="ended"), name="grant_due"),
             models.Index(fields=["phase", "ends_at"], name="grant_phase_ends"),
+            # What the list of grants is read by, a page at a time, and counted by (docs/adr/0024).
+            models.Index(
+                fields=["starts_at", "id"], condition=~Q(phase="ended"), name="grant_live_starts"
+            ),
+            models.Index(
+                fields=["ends_at", "id"], condition=~Q(phase="ended"), name="grant_live_ends"
+            ),
+            models.Index(
+                fields=["ended_at", "id"], condition=Q(phase="ended"), name="grant_over_ended"
+            ),
+            models.Index(
+                fields=["revoked_at"],
+                condition=~Q(phase="ended") & Q(revoked_at__isnull=False),
+                name="grant_revoked",
+            ),
+            models.Index(
+                fields=["starts_at"],
+                condition=~Q(phase="ended") & Q(attempts__gte=ATTENTION_AFTER) & ~Q(last_error=""),
+                name="grant_attention",
+            ),
+            models.Index(
+                fields=["starts_at"],
+                condition=Q(phase="scheduled", revoked_at__isnull=True),
+                name="grant_scheduled",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from audit.triggers import keeping_rules
 class Migration(migrations.Migration):
     dependencies = [
         ("audit", "0001_audit_events"),
-        ("accounts", "0008_approvers_are_in_stages"),
+        ("accounts", "0009_proposals"),
         ("auth", "0012_alter_user_first_name_max_length"),
     ]
 

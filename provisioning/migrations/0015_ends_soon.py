@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("provisioning", "0013_break_glass")]
+    dependencies = [("provisioning", "0014_break_glass")]
 
     operations = [
         migrations.AddField("grant", "ends_soon_for", models.DateTimeField(null=True)),

@@ -117,8 +117,8 @@ class Migration(migrations.Migration):
     dependencies = [
         ("audit", "0001_audit_events"),
         ("auth", "0012_alter_user_first_name_max_length"),
-        ("accounts", "0009_break_glass"),
-        ("provisioning", "0012_terms_and_questions"),
+        ("accounts", "0010_break_glass"),
+        ("provisioning", "0013_list_indexes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
