@@ -8,6 +8,7 @@ second too long, and nothing is left.
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -334,9 +335,15 @@ class Run:
                 return type(error).__name__
         return ""
 
-    def database_restarts(self) -> None:
-        """In the midst of whatever is written."""
-        self.product.restart_database()
+    def database_restarts(self) -> str:
+        """In the midst of whatever is written, and while somebody opens a page."""
+        browser = self.browser("alice")
+        with ThreadPoolExecutor(1) as threads:
+            opened = threads.submit(browser.get, "/access/")
+            self.product.restart_database()
+            page = opened.result()
+        assert page.status in ANSWERS, page.text
+        return f"a page answered {page.status}"
 
     # --- AWS ---------------------------------------------------------------------------------
 
