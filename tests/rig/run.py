@@ -382,7 +382,7 @@ class Run:
             self.settle(watch)
             self.all_given()
             self.look()
-            while (coming := self._next_end()) is not None:
+            while (coming := self._next_turn()) is not None:
                 self.to(coming)
                 watch()
                 self.look()
@@ -391,9 +391,14 @@ class Run:
         self._check_commands()
         self.tell("everything is over")
 
-    def _next_end(self) -> datetime | None:
-        ends = (one.ends_at for one in self.grants() if one.phase != Phase.ENDED)
-        return min(ends, default=None)
+    def _next_turn(self) -> datetime | None:
+        """When the next access begins or ends; None when all are over."""
+        turns = (
+            one.starts_at if one.phase == Phase.SCHEDULED and not one.is_over else one.ends_at
+            for one in self.grants()
+            if one.phase != Phase.ENDED
+        )
+        return min(turns, default=None)
 
     def _withdraw_all(self) -> None:
         """What nobody decided on."""
