@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from audit.clock import database_now
 from audit.models import AuditEvent
+from provisioning import lifecycle
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, AccountScan, Grant
 from tests.rig.cases import Cases, Violation
@@ -39,8 +40,11 @@ from tests.rig.witness import Witness
 MINUTE: Final = timedelta(minutes=1)
 ANSWERS: Final = {NO_ANSWER, 200, 302, 403, 404, 409, 422, 503}
 """What a page may answer while things go wrong around it; 500 is a bug."""
-A_MOMENT: Final = 0.7
-"""Real seconds that the processes get for what is due."""
+A_MOMENT: Final = 1.2
+"""Real seconds that the processes get for taking up what is due."""
+WORK: Final = 20.0
+"""Real seconds that a process gets for what it has taken up, on a busy machine. Time that jumped
+past its lease would let another one take over, and never let any finish."""
 SCANNED: Final = timedelta(minutes=12)
 """Longer than the pause between two scans."""
 RECOVERED: Final = timedelta(minutes=12)
@@ -532,6 +536,7 @@ class Run:
         deadline = database_now() + limit
         while True:
             happens(lambda: done() or not self._busy(), A_MOMENT)
+            happens(lambda: done() or not self._at_work(), WORK)
             watch()
             if done():
                 return True
@@ -546,6 +551,11 @@ class Run:
         scans = AccountScan.objects.filter(due_at__lte=now, finished_at__isnull=True)
         return due.exists() or scans.exists()
 
+    def _at_work(self) -> bool:
+        """Whether a process that nobody has killed holds an access."""
+        alive = max(self.stopped_at + lifecycle.LEASE, database_now())
+        return Grant.objects.live().filter(leased_until__gt=alive).exists()
+
     def _to_the_next(self) -> timedelta:
         """Until the next moment at which something is to happen."""
         now = database_now()
@@ -554,5 +564,5 @@ class Run:
             moments += [at for at in (one.leased_until, one.next_check_at) if at and at > now]
             if one.next_check_at and one.next_check_at <= now and not one.leased_until:
                 # Sweepers wait a while for a worker before they do it themselves.
-                moments.append(now + 7 * SECOND)
+                moments.append(now + 10 * SECOND)
         return min(moments) - now
