@@ -562,7 +562,8 @@ class Run:
         moments = [now + SHORT]
         for one in Grant.objects.live().filter(pk__gte=self.first):
             moments += [at for at in (one.leased_until, one.next_check_at) if at and at > now]
-            if one.next_check_at and one.next_check_at <= now and not one.leased_until:
+            is_free = one.leased_until is None or one.leased_until <= now
+            if is_free and one.next_check_at and one.next_check_at <= now:
                 # Sweepers wait a while for a worker before they do it themselves.
                 moments.append(now + 10 * SECOND)
         return min(moments) - now
