@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from django.db.models import Exists, OuterRef, Q
 
+from accounts import proposals
 from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity
 from audit.clock import database_now
 from provisioning import (
@@ -79,6 +80,7 @@ class Sweeper:
         lapse_requests(now)
         retirement.close_stranded(now)
         created_users.lapse_passwords()
+        proposals.lapse(now)
         jobs = list(due(now, self.rest))
         self.nudged = {job.key: self.nudged[job.key] for job in jobs if job.key in self.nudged}
         for job in jobs:
