@@ -66,7 +66,7 @@ def worker_environment() -> dict[str, str]:
 
 def _noop_worker(log: Path, env: dict[str, str]) -> Child:
     flags = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
-    argv = [sys.executable, "-m", "celery", "-A", "bench.noop", "worker", "--concurrency", "2"]
+    argv = [sys.executable, "-m", "celery", "-A", "bench.noop", "worker", *servers.OF_THREADS]
     ready = log_shows(log, " ready.")
     return Child(
         name="bare worker",
