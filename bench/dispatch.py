@@ -51,7 +51,7 @@ def _workers(folder: Path) -> Iterator["Bare"]:
             servers.worker(log=folder / "worker.log", env=env),
             _noop_worker(folder / "noop.log", env),
         )
-        supervisor.wait_ready(timeout=PATIENCE)
+        supervisor.wait_ready(timeout=60)
         yield Bare(folder / "times")
     finally:
         supervisor.stop()
