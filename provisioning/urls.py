@@ -9,6 +9,7 @@ from provisioning.core.onboarding_files import TEMPLATE_NAME, TERRAFORM_NAME
 from provisioning.views import (
     access,
     accounts,
+    break_glass,
     created_users,
     drift,
     oversight,
@@ -34,6 +35,9 @@ urlpatterns = [
     path("access/history/", access.my_history, name="access-history"),
     path("offers/", requests.offers, name="offers"),
     path("offers/<int:pk>/request/", requests.ask, name="ask"),
+    path("offers/<int:pk>/break-glass/", break_glass.take, name="break-glass"),
+    path("break-glass/", break_glass.to_review, name="to-review"),
+    path("requests/<code:code>/review/", requests.review, name="review"),
     path("approvals/", requests.approvals, name="approvals"),
     path("approvals/decided/", requests.decided, name="decided"),
     path("approvals/together/", together.decide_together, name="together"),

@@ -9,7 +9,8 @@ changed it since.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
@@ -44,6 +45,9 @@ ROLES: Final = {
 }
 APPROVERS: Final = "Approvers"
 APPROVER: Final = "bob"
+ON_CALL: Final = "On call"
+"""Its one member may break the glass for account B."""
+CALLED: Final = "charlie"
 REQUESTER: Final = "alice"
 PROFILE: Final = "SecurityReadOnlyRole"
 GROUP_POLICIES: Final = {ACCOUNT_A: ["ReadOnlyAccess"]}
@@ -93,8 +97,9 @@ def make_people() -> None:
     password = make_password(PASSWORD) if missing else ""
     for person in missing:
         make_person(person, password)
-    if not Group.objects.filter(name=APPROVERS, user__username=APPROVER).exists():
-        join_group(APPROVERS, APPROVER)
+    for name, member in ((APPROVERS, APPROVER), (ON_CALL, CALLED)):
+        if not Group.objects.filter(name=name, user__username=member).exists():
+            join_group(name, member)
 
 
 @transaction.atomic
@@ -171,10 +176,20 @@ def _pair_with_offer(source_id: str, target_id: str) -> None:
     if not pair.offers.exists():
         registry.save_offer(
             actor=SETUP,
-            offer=Offer(pair=pair, profile=_profile()),
+            offer=Offer(pair=pair, profile=_profile(), **_emergency(target_id)),
             eligible_users=[User.objects.get(username=REQUESTER)],
             stages=[registry.StageWish(groups=[Group.objects.get(name=APPROVERS)])],
         )
+
+
+def _emergency(target_id: str) -> dict[str, Any]:
+    """Who may take it at once: in account B, for half an hour, whoever is on call."""
+    if target_id != ACCOUNT_B:
+        return {}
+    return {
+        "break_glass_group": Group.objects.get(name=ON_CALL),
+        "break_glass_longest": timedelta(minutes=30),
+    }
 
 
 def _profile() -> AccessProfile:
