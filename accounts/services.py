@@ -20,6 +20,7 @@ from accounts.models import (
     AccountPair,
     ApprovalStage,
     AwsAccount,
+    FavouriteOffer,
     IamIdentity,
     Offer,
     ProfileVersion,
@@ -324,6 +325,15 @@ def _save_stages(offer: Offer, stages: Sequence[StageWish]) -> None:
         stage.save()
         stage.people.set(wish.people)
         stage.groups.set(wish.groups)
+
+
+def star(*, person: User, offer: Offer, wanted: bool) -> None:
+    """Mark an offer as a favourite, or no longer. It is how somebody likes their page, and changes
+    nothing of what they may do: no event."""
+    if wanted:
+        FavouriteOffer.objects.get_or_create(person=person, offer=offer)
+    else:
+        FavouriteOffer.objects.filter(person=person, offer=offer).delete()
 
 
 def _refuse_moving(offer: Offer) -> None:

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import prefetch_related_objects
+
 from accounts import stages as stage_rules
 from accounts.models import (
     LONGEST_GRANT,
     SHORTEST_GRANT,
     IamIdentity,
     Offer,
-    OfferQuerySet,
     User,
+    stages_of,
 )
 from accounts.stages import Stage
 from provisioning import approvals
@@ -64,22 +66,25 @@ def can_request(person: User, offer: Offer, *, stages: Sequence[Stage] | None = 
     return _request_answer(person, offer, eligible, stages, identity_for(person, offer))
 
 
-def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
-    """The same for offers open to this person, with the same number of queries for any number."""
+def can_request_each(person: User, offers: Sequence[Offer]) -> list[tuple[Offer, Answer]]:
+    """The same for some offers, with the same number of queries for any number."""
     identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
-    stages = offers.stages_now()
+    keys = [one.pk for one in offers]
+    stages = stages_of(keys)
+    open_now = set(Offer.objects.open_to(person).filter(pk__in=keys).values_list("pk", flat=True))
+    prefetch_related_objects(offers, "profile__versions")
     return [
         (
             offer,
             _request_answer(
                 person,
                 offer,
-                True,
+                offer.pk in open_now,
                 offer.stages_for_new(stages.get(offer.pk, ())),
                 identities.get(offer.pair.source_id),
             ),
         )
-        for offer in offers.prefetch_related("profile__versions")
+        for offer in offers
     ]
 
 

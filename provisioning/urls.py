@@ -9,6 +9,7 @@ from provisioning.core.onboarding_files import TEMPLATE_NAME, TERRAFORM_NAME
 from provisioning.views import (
     access,
     accounts,
+    catalogue,
     created_users,
     drift,
     oversight,
@@ -29,8 +30,11 @@ app_name = "provisioning"
 
 urlpatterns = [
     path("access/", access.my_access, name="access"),
-    path("offers/", requests.offers, name="offers"),
-    path("offers/<int:pk>/request/", requests.ask, name="ask"),
+    path("offers/", catalogue.offers, name="offers"),
+    path("offers/request/", catalogue.ask_together, name="ask-together"),
+    path("offers/<int:pk>/request/", catalogue.ask, name="ask"),
+    path("offers/<int:pk>/request/reading/", catalogue.read_duration, name="read-duration"),
+    path("offers/<int:pk>/star/", catalogue.star, name="star"),
     path("approvals/", requests.approvals, name="approvals"),
     path("requests/<code:code>/", requests.request_page, name="request"),
     path("requests/<code:code>/decide/", requests.decide, name="decide"),

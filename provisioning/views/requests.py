@@ -21,7 +21,6 @@ from provisioning.forms import (
     DecisionForm,
     ExtendForm,
     GiveBackForm,
-    RequestForm,
     RevokeForm,
     in_words,
 )
@@ -36,65 +35,6 @@ from provisioning.views.common import (
     person_of,
     posted,
 )
-
-
-@require_GET
-def offers(request: HttpRequest) -> HttpResponse:
-    """What this person may ask for, and why something can't be asked for right now."""
-    person = person_of(request)
-    listed = Offer.objects.open_to(person).with_accounts()
-    rows = [
-        {"offer": offer, "answer": answer}
-        for offer, answer in authz.can_request_each(person, listed)
-    ]
-    return render(request, "provisioning/offers.html", {"rows": rows})
-
-
-@require_http_methods(["GET", "POST"])
-def ask(request: HttpRequest, pk: int) -> HttpResponse:
-    """The request form of one offer."""
-    person = person_of(request)
-    offer = get_object_or_404(Offer.objects.open_to(person).with_accounts(), pk=pk)
-    form = RequestForm(offer, posted(request))
-    if request.method == "POST" and form.is_valid():
-        try:
-            made = services.request_access(
-                requester=person,
-                offer=offer,
-                duration=form.duration,
-                starts_at=form.cleaned_data["starts_at"],
-                reason=form.cleaned_data["reason"],
-            )
-        except ValidationError as error:
-            form.add_error(None, error)
-        except services.Refused as refused:
-            form.add_error(None, ValidationError(list(refused.reasons)))
-        else:
-            messages.success(request, "Your request is with the approvers.")
-            return redirect(made)
-    context = {
-        "offer": offer,
-        "version": offer.profile.current,
-        "form": form,
-        "now": database_now(),
-        "live": _live_already(person, offer),
-        "answer": authz.can_request(person, offer),
-        "approvers": offer.approvers().exclude(pk=person.pk),
-        "findings": pages.findings_before_asking(person, offer),
-    }
-    return render(request, "provisioning/ask.html", context, status=422 if form.errors else 200)
-
-
-def _live_already(person: User, offer: Offer) -> list[dict[str, Any]]:
-    """This person's grants of the same offer that live or will, and whether each can be extended:
-    somebody who wants more time seldom wants a second role."""
-    now = database_now()
-    mine = Grant.objects.held_by(person).with_parties().live()
-    mine = mine.filter(request__offer=offer, revoked_at__isnull=True, ends_at__gt=now)
-    return [
-        {"grant": one, "answer": authz.can_extend(person, one, now), "phase": one.phase_at(now)}
-        for one in mine.order_by("ends_at")
-    ]
 
 
 @require_http_methods(["GET", "POST"])
