@@ -2,7 +2,7 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 from zoneinfo import available_timezones
@@ -293,6 +293,19 @@ class AccountPairQuerySet(models.QuerySet["AccountPair"]):
         return self.annotate(group_size=models.Subquery(counted))
 
 
+def look_up_targets(pairs: Iterable["AccountPair"]) -> None:
+    """Let many pairs know the targets of their switch groups, with one query."""
+    pairs = list(pairs)
+    known: dict[tuple[int, str], list[str]] = defaultdict(list)
+    shared = AccountPair.objects.filter(
+        source__in={one.source_id for one in pairs}, retiring_at__isnull=True
+    )
+    for source, group, target in shared.values_list("source", "switch_group", "target__account_id"):
+        known[source, group].append(target)
+    for one in pairs:
+        one.known_targets = sorted(known[one.source_id, one.switch_group])
+
+
 class AccountPair(Retirable):
     """Source and target: people whose IAM users live in the one may be let into the other."""
 
@@ -307,6 +320,8 @@ class AccountPair(Retirable):
     """When a worker should make it so: at once after an admin's change, null afterwards."""
     last_error = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    known_targets: list[str] | None = None
+    """What `group_targets` answers, where a page has looked it up for many pairs at once."""
 
     objects = AccountPairQuerySet.as_manager()
 
@@ -360,6 +375,8 @@ class AccountPair(Retirable):
 
     def group_targets(self) -> list[str]:
         """Account ids of all pairs in use that share this pair's switch group, sorted."""
+        if self.known_targets is not None:
+            return self.known_targets
         shared = AccountPair.objects.filter(
             source=self.source, switch_group=self.switch_group, retiring_at__isnull=True
         )

@@ -1,5 +1,6 @@
 """The audit event and the one way to append it."""
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from django.db import models
@@ -48,6 +49,26 @@ class AuditEvent(models.Model):
         return f"{self.kind} {self.subject}"
 
 
+def event(
+    *,
+    kind: str,
+    actor: str,
+    subject: str,
+    sentence: str,
+    reason: str = "",
+    data: dict[str, Any] | None = None,
+) -> AuditEvent:
+    """One event that is yet to be appended, for `append_all`."""
+    return AuditEvent(
+        kind=kind,
+        actor=actor,
+        subject=subject,
+        sentence=sentence[:500],
+        reason=reason,
+        data=data or {},
+    )
+
+
 def append(
     *,
     kind: str,
@@ -58,11 +79,13 @@ def append(
     data: dict[str, Any] | None = None,
 ) -> AuditEvent:
     """Append one event. Call it inside the transaction of the change that it tells of."""
-    return AuditEvent.objects.create(
-        kind=kind,
-        actor=actor,
-        subject=subject,
-        sentence=sentence[:500],
-        reason=reason,
-        data=data or {},
+    one = event(
+        kind=kind, actor=actor, subject=subject, sentence=sentence, reason=reason, data=data
     )
+    one.save(force_insert=True)
+    return one
+
+
+def append_all(events: Iterable[AuditEvent]) -> None:
+    """Append many events of one transaction, in their order, with one statement."""
+    AuditEvent.objects.bulk_create(events)

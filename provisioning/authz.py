@@ -3,7 +3,7 @@
 Services enforce the answer, pages show it, and nobody else repeats it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from accounts import stages as stage_rules
 from accounts.models import (
     LONGEST_GRANT,
     SHORTEST_GRANT,
+    AccountPair,
     IamIdentity,
     Offer,
     User,
@@ -21,7 +22,7 @@ from accounts.models import (
 from accounts.stages import Stage
 from provisioning import approvals
 from provisioning.core.states import Phase, RequestState
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import AccessRequest, Grant, Stop
 
 
 @dataclass(frozen=True)
@@ -63,29 +64,27 @@ def can_request(person: User, offer: Offer, *, stages: Sequence[Stage] | None = 
     meet; without it, what a new one would."""
     eligible = Offer.objects.open_to(person).filter(pk=offer.pk).exists()
     stages = offer.stages_for_new() if stages is None else stages
-    return _request_answer(person, offer, eligible, stages, identity_for(person, offer))
+    answer = _request_answer(person, offer, eligible, stages, identity_for(person, offer))
+    return _answer(
+        *answer.reasons, *_paused(person, offer.pair, Stop.objects.pausing().with_things())
+    )
 
 
 def can_request_each(person: User, offers: Sequence[Offer]) -> list[tuple[Offer, Answer]]:
     """The same for some offers, with the same number of queries for any number."""
     identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
     keys = [one.pk for one in offers]
-    stages = stages_of(keys)
+    stages, stops = stages_of(keys), list(Stop.objects.pausing().with_things())
     open_now = set(Offer.objects.open_to(person).filter(pk__in=keys).values_list("pk", flat=True))
     prefetch_related_objects(offers, "profile__versions")
-    return [
-        (
-            offer,
-            _request_answer(
-                person,
-                offer,
-                offer.pk in open_now,
-                offer.stages_for_new(stages.get(offer.pk, ())),
-                identities.get(offer.pair.source_id),
-            ),
-        )
-        for offer in offers
-    ]
+    answered = []
+    for offer in offers:
+        needed = offer.stages_for_new(stages.get(offer.pk, ()))
+        identity = identities.get(offer.pair.source_id)
+        answer = _request_answer(person, offer, offer.pk in open_now, needed, identity)
+        paused = _paused(person, offer.pair, stops)
+        answered.append((offer, _answer(*answer.reasons, *paused)))
+    return answered
 
 
 def _request_answer(
@@ -107,6 +106,30 @@ def _request_answer(
         None if eligible else "This offer is not open to you. Ask an admin to name you on it.",
         _too_few(person, stages),
         problem,
+    )
+
+
+def _paused(person: User, pair: AccountPair, stops: Iterable[Stop]) -> list[str]:
+    """What red buttons say against this person's access through this pair."""
+    return [
+        f"An admin has ended {stop.words} and paused new requests. Ask an admin to lift the pause."
+        if stop.is_pausing
+        else f"An admin is ending {stop.words} at this moment. Ask again in a minute."
+        for stop in stops
+        if stop.covers(person, pair)
+    ]
+
+
+def not_stopped(person: User, pair: AccountPair) -> Answer:
+    """May this person's access through a pair begin, or last longer, as far as red buttons go?"""
+    return _answer(*_paused(person, pair, Stop.objects.in_force().with_things()))
+
+
+def can_stop(person: User) -> Answer:
+    """May this person press the red button, or lift a pause? Any admin."""
+    return _answer(
+        *_basics(person),
+        None if person.is_portal_admin else "Only admins press the red button.",
     )
 
 
@@ -207,6 +230,25 @@ def _no_longer_open(request: AccessRequest, now: datetime) -> str | None:
         return f"This request is {request.state} already."
     # The sweeper writes it down a little later; the time is over all the same.
     return "This request has lapsed: nobody decided in time." if request.lapses_at <= now else None
+
+
+def can_change_terms(person: User, request: AccessRequest, now: datetime) -> Answer:
+    """May this person put a shorter time or a later start in place of what was asked for?"""
+    return _answer(
+        *can_decide(person, request, now).reasons,
+        "More time is approved as it was asked for, or rejected." if request.extends_id else None,
+    )
+
+
+def can_comment(person: User, request: AccessRequest) -> Answer:
+    """May this person ask or answer here? Who asked for access, and who decides on it."""
+    own = person.pk == request.requester_id
+    concerns_them = own or Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    return _answer(
+        *_basics(person),
+        None if concerns_them else "Only the requester and the approvers of the offer can.",
+        None if request.is_discussed else "This is over, so nobody would answer.",
+    )
 
 
 def can_look_again(person: User, request: AccessRequest) -> Answer:

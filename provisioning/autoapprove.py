@@ -43,7 +43,10 @@ def decide(request_id: int) -> Grant | None:
 
 def _decide(request: AccessRequest, now: datetime) -> Grant | None:
     mark = plan.fingerprint(spec_for_request(request))
-    if request.decisions.exists() or request.lapses_at <= now or _unclean(request, mark, now):
+    # Somebody who put other terms in its place is at it already.
+    if request.decisions.exists() or request.terms_at or request.lapses_at <= now:
+        return None
+    if _unclean(request, mark, now):
         return None
     if rules.objections(request, now) or preview.obstacles(request):
         return None

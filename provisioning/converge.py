@@ -13,7 +13,7 @@ import structlog
 
 from accounts.models import AwsAccount, Offer
 from audit.clock import database_now
-from provisioning import approvals, lifecycle, pacing
+from provisioning import approvals, authz, lifecycle, pacing
 from provisioning.aws.errors import AwsError, Kind
 from provisioning.core import plan, states
 from provisioning.core.plan import ForeignObject
@@ -130,6 +130,8 @@ def _refuse_changed(grant: Grant) -> None:
             "The account, the pair or the IAM user was changed after the decision, so the plan is "
             "no longer the one that was approved. Nothing was made; please ask again."
         )
+    if stopped := authz.not_stopped(grant.requester, grant.request.offer.pair).reasons:
+        raise RightsLost(" ".join(stopped))
     if not grant.request.requester.is_active:
         raise RightsLost("The requester or the approver has been switched off since the decision.")
     if lost := approvals.lost_since(grant):

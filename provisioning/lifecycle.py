@@ -12,12 +12,20 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F, Q
 
-from accounts.models import AccountPair, AwsAccount
-from audit.models import append
+from accounts.models import AccountPair, AwsAccount, User
+from audit.models import append, append_all, event
 from provisioning import approvals, rules
 from provisioning.core.states import Phase, RequestState
 from provisioning.core.steps import PlanStep
-from provisioning.models import AccessRequest, Decision, Grant, RuleApproval, look_due
+from provisioning.models import (
+    AccessRequest,
+    Comment,
+    Decision,
+    Grant,
+    RuleApproval,
+    Stop,
+    look_due,
+)
 
 WORKER = "system:worker"
 SWEEPER = "system:sweeper"
@@ -188,9 +196,69 @@ def _note_approval(decision: Decision, *, stage: int) -> None:
     )
 
 
+@transaction.atomic
+def change_terms(
+    request: AccessRequest,
+    *,
+    actor: User,
+    duration: timedelta | None,
+    starts_at: datetime | None,
+    sentence: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Put other terms in place of what was asked for; none for those that were asked for.
+
+    What a worker found stays, but not its steps: they show the former terms, so it looks again.
+    Raises StaleState when the request does not wait any more.
+    """
+    waiting = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
+    seen = None if request.preview is None else request.preview | {"steps": []}
+    changed = waiting.update(
+        terms_duration=duration,
+        terms_start=starts_at,
+        terms_by=actor,
+        terms_at=now,
+        preview=seen,
+        next_look_at=now,
+    )
+    if changed != 1:
+        raise StaleState("This request has been decided or withdrawn meanwhile.")
+    request.terms_duration, request.terms_start = duration, starts_at
+    append(
+        kind="request:terms",
+        actor=actor.username,
+        subject=request.subject,
+        sentence=sentence,
+        reason=reason,
+        data={
+            "minutes": int(request.lasts / timedelta(minutes=1)),
+            "starts_at": request.begins_at.isoformat() if request.begins_at else None,
+            "asked_minutes": int(request.duration / timedelta(minutes=1)),
+            "asked_starts_at": request.starts_at.isoformat() if request.starts_at else None,
+        },
+    )
+
+
+@transaction.atomic
+def say(comment: Comment) -> None:
+    """Store a question about a request, or an answer."""
+    comment.save(force_insert=True)
+    request, author = comment.request, comment.author
+    own = author.pk == request.requester_id
+    append(
+        kind="request:answer" if own else "request:question",
+        actor=author.username,
+        subject=request.subject,
+        sentence=f"{author.label} {'answered' if own else 'asked a question'}.",
+        reason=comment.text,
+        data={"comment": comment.pk, "request": request.code},
+    )
+
+
 def _start_grant(request: AccessRequest, *, fingerprint: str, actor: str, now: datetime) -> Grant:
     """The clock of a grant starts at the decision, or at the later start that was asked for."""
-    start = max(now, request.starts_at or now)
+    start = max(now, request.begins_at or now)
     phase = Phase.SCHEDULED if start > now else Phase.PENDING
     grant = Grant.objects.create(
         request=request,
@@ -199,7 +267,7 @@ def _start_grant(request: AccessRequest, *, fingerprint: str, actor: str, now: d
         profile_version=request.profile_version,
         phase=phase,
         starts_at=start,
-        ends_at=(start + request.duration).replace(microsecond=0),
+        ends_at=(start + request.lasts).replace(microsecond=0),
         fingerprint=fingerprint,
         iam_user_arn=request.identity.arn,
         iam_user_id=request.identity.unique_id,
@@ -395,6 +463,119 @@ def reopen(grant: Grant, *, actor: str, sentence: str, reason: str, now: datetim
             subject=grant.subject,
             sentence=sentence,
             reason=reason,
+        )
+
+
+# --- The red button --------------------------------------------------------------------------
+
+
+@transaction.atomic
+def press(stop: Stop, *, grants: int, requests: int) -> Stop:
+    """Store that the red button was pressed, and how much its scope held then."""
+    stop.save(force_insert=True)
+    append(
+        kind="stop:pressed",
+        actor=stop.pressed_by,
+        subject=stop.subject,
+        sentence=f"The red button was pressed: {stop.words} ends now.",
+        reason=stop.reason,
+        data={"scope": stop.scope, "grants": grants, "requests": requests, "pauses": stop.pauses},
+    )
+    return stop
+
+
+def _of_stop(stop: Stop) -> dict[str, object]:
+    return {"stop": stop.pk, "scope": stop.scope}
+
+
+@transaction.atomic
+def stop_grants(stop: Stop, *, limit: int, now: datetime) -> list[int]:
+    """Revoke the next grants of a stop's scope. Returns their keys; empty when none is free.
+
+    What somebody else holds this moment is left for the next round, so that nobody waits here
+    for anybody, and several may do this at once.
+    """
+    live = Grant.objects.live().filter(stop.within("request__"), revoked_at__isnull=True)
+    free = live.select_for_update(of=("self",), skip_locked=True).order_by("next_check_at", "id")
+    held = list(free.only("pk", "code")[:limit])
+    keys = [one.pk for one in held]
+    Grant.objects.filter(pk__in=keys).update(
+        revoked_at=now,
+        revoked_by=stop.pressed_by,
+        revoke_reason=stop.reason,
+        stop=stop,
+        next_check_at=now,
+        leased_until=None,
+        attempts=0,
+    )
+    append_all(
+        event(
+            kind="grant:revoked",
+            actor=stop.pressed_by,
+            subject=one.subject,
+            sentence="The access was ended with the red button.",
+            reason=stop.reason,
+            data=_of_stop(stop),
+        )
+        for one in held
+    )
+    return keys
+
+
+@transaction.atomic
+def stop_requests(stop: Stop, *, limit: int) -> int:
+    """Withdraw the next requests that waited in a stop's scope when it was pressed."""
+    waiting = AccessRequest.objects.waiting().filter(stop.within(), asked_at__lte=stop.pressed_at)
+    free = waiting.select_for_update(of=("self",), skip_locked=True).order_by("id")
+    held = list(free.select_related("extends")[:limit])
+    AccessRequest.objects.filter(pk__in=[one.pk for one in held]).update(
+        state=RequestState.CANCELLED
+    )
+    Stop.objects.filter(pk=stop.pk).update(cancelled=F("cancelled") + len(held))
+    append_all(
+        event(
+            kind=f"request:state:{RequestState.CANCELLED}",
+            actor=stop.pressed_by,
+            subject=one.subject,
+            sentence="The request was ended with the red button.",
+            reason=stop.reason,
+            data=_of_stop(stop),
+        )
+        for one in held
+    )
+    return len(held)
+
+
+def finish_stop(stop: Stop, now: datetime) -> bool:
+    """Record that a stop has nothing left to revoke or to withdraw, if that is so."""
+    live = Grant.objects.live().filter(stop.within("request__"), revoked_at__isnull=True)
+    waiting = AccessRequest.objects.waiting().filter(stop.within(), asked_at__lte=stop.pressed_at)
+    if live.exists() or waiting.exists():
+        return False
+    with transaction.atomic():
+        if Stop.objects.unfinished().filter(pk=stop.pk).update(finished_at=now) != 1:
+            return False
+        append(
+            kind="stop:finished",
+            actor=SWEEPER,
+            subject=stop.subject,
+            sentence="Everything in the scope of the red button is revoked and withdrawn.",
+            data=_of_stop(stop) | {"grants": stop.grants.count()},
+        )
+    return True
+
+
+def lift_pause(stop: Stop, *, actor: str, sentence: str, now: datetime) -> None:
+    """Let new access be asked for and approved again. Raises StaleState when it was lifted."""
+    with transaction.atomic():
+        if Stop.objects.pausing().filter(pk=stop.pk).update(lifted_at=now, lifted_by=actor) != 1:
+            raise StaleState("This pause has been lifted before.")
+        append(
+            kind="stop:lifted",
+            actor=actor,
+            subject=stop.subject,
+            sentence=sentence,
+            data=_of_stop(stop),
         )
 
 
@@ -634,12 +815,14 @@ def note_account_retired(account: AwsAccount, now: datetime) -> None:
 def note_preview(request: AccessRequest, preview: dict[str, object], began: datetime) -> None:
     """Store what a worker found when it tried the plan. It changes no state, so no event.
 
-    A look that began before the one that is stored tells nothing new. What somebody asked for
-    after the look began asks for another one, so that stays asked for.
+    A look that began before the one that is stored tells nothing new, nor does one that began
+    before the terms were changed. What somebody asked for after the look began asks for another
+    one, so that stays asked for.
     """
     newest = Q(previewed_at__isnull=True) | Q(previewed_at__lte=began)
+    as_now = Q(terms_at__isnull=True) | Q(terms_at__lte=began)
     row = AccessRequest.objects.filter(pk=request.pk)
-    row.filter(newest).update(preview=preview, previewed_at=began)
+    row.filter(newest, as_now).update(preview=preview, previewed_at=began)
     row.filter(next_look_at__lte=began).update(next_look_at=None)
 
 

@@ -5,14 +5,15 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q, Subquery
-from django.db.models.functions import Least, Now, RowNumber
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Least, Now, RowNumber
 from django.urls import reverse
 
 from accounts import tickets
 from accounts.aws_names import validate_one_line
 from accounts.models import (
     USUAL_WAIT,
+    AccountPair,
     ApprovalStage,
     AwsAccount,
     IamIdentity,
@@ -60,6 +61,7 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             "grant",
             "rule_approval",
             "extends__request",
+            "terms_by",
         )
 
     def to_decide(self, person: User) -> Self:
@@ -83,6 +85,14 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             return self
         offers = Offer.objects.decided_by(person).values("pk")
         return self.filter(Q(requester=person) | Q(offer__in=offers))
+
+    def with_unread(self, person: User) -> Self:
+        """Add as `unread` how many comments of others a person has not seen."""
+        seen = ReadMark.objects.filter(request=OuterRef("request"), person=person)
+        new = Comment.objects.filter(request=OuterRef("pk")).exclude(author=person)
+        new = new.filter(pk__gt=Coalesce(Subquery(seen.values("comment_id")), 0))
+        counted = new.order_by().values("request").annotate(count=Count("pk")).values("count")
+        return self.annotate(unread=Coalesce(Subquery(counted), 0))
 
     def waiting(self) -> Self:
         """Requests without a decision."""
@@ -116,6 +126,16 @@ class AccessRequest(models.Model):
     )
     extends_until = models.DateTimeField(null=True, blank=True)
     """The end that an extension asks for, known when asking: the end then, plus the duration."""
+    terms_duration = models.DurationField(null=True, blank=True, editable=False)
+    """A shorter duration that an approver put in place of the one asked for."""
+    terms_start = models.DateTimeField(null=True, blank=True, editable=False)
+    """A later start, likewise. Both are part of the plan: whoever approved another is asked again
+    (docs/adr/0028)."""
+    terms_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="+"
+    )
+    terms_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When somebody last changed the terms, back to what was asked included."""
     reason = models.CharField(max_length=500)
     ticket = models.CharField(
         max_length=tickets.LONGEST_TICKET, blank=True, default="", validators=[validate_one_line]
@@ -167,6 +187,22 @@ class AccessRequest(models.Model):
                 name=ONE_EXTENSION,
                 violation_error_message=EXTENSION_ASKED,
             ),
+            models.CheckConstraint(
+                condition=Q(terms_duration__isnull=True)
+                | Q(terms_duration__gt=timedelta(0), terms_duration__lte=F("duration")),
+                name="request_terms_are_not_longer",
+            ),
+            models.CheckConstraint(
+                condition=Q(terms_start__isnull=True)
+                | Q(starts_at__isnull=True)
+                | Q(terms_start__gte=F("starts_at")),
+                name="request_terms_are_not_sooner",
+            ),
+            models.CheckConstraint(
+                condition=Q(extends__isnull=True)
+                | Q(terms_duration__isnull=True, terms_start__isnull=True),
+                name="request_terms_are_of_new_access",
+            ),
         ]
         indexes = [
             models.Index(fields=["state", "lapses_at"], name="request_state_lapses"),
@@ -181,6 +217,21 @@ class AccessRequest(models.Model):
     def get_absolute_url(self) -> str:
         """The request's page."""
         return reverse("provisioning:request", args=[self.code])
+
+    @property
+    def lasts(self) -> timedelta:
+        """How long the access would last: as an approver changed it, else as asked."""
+        return self.terms_duration or self.duration
+
+    @property
+    def begins_at(self) -> datetime | None:
+        """The later start, as an approver changed it, else as asked; None for the decision."""
+        return self.terms_start or self.starts_at
+
+    @property
+    def has_other_terms(self) -> bool:
+        """Whether an approver changed what was asked for."""
+        return self.terms_duration is not None or self.terms_start is not None
 
     @property
     def obstacles(self) -> list[dict[str, str]]:
@@ -198,6 +249,14 @@ class AccessRequest(models.Model):
     def looks_failed(self) -> int:
         """How many looks in a row got no answer from AWS."""
         return int((self.preview or {}).get("failed", 0))
+
+    @property
+    def is_discussed(self) -> bool:
+        """Whether questions are of use: somebody is to decide, or there is access."""
+        if self.state == RequestState.PENDING:
+            return True
+        grant = getattr(self, "grant", None) or self.extends
+        return grant is not None and grant.phase != Phase.ENDED
 
     @property
     def subject(self) -> str:
@@ -261,6 +320,38 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verdict} {self.request_id}"
+
+
+class Comment(models.Model):
+    """A question about a request, or an answer. It is never changed."""
+
+    request = models.ForeignKey(AccessRequest, on_delete=models.PROTECT, related_name="comments")
+    author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    text = models.CharField(max_length=500, validators=[validate_one_line])
+    said_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"comment {self.pk} on {self.request_id}"
+
+
+class ReadMark(models.Model):
+    """How far a person has read the comments on a request."""
+
+    request = models.ForeignKey(AccessRequest, on_delete=models.CASCADE, related_name="read_marks")
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    comment_id = models.BigIntegerField()
+    """The newest comment that they have seen."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["request", "person"], name="read_mark_is_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} has read {self.request_id}"
 
 
 class RuleApproval(models.Model):
@@ -362,6 +453,10 @@ class Grant(models.Model):
     revoked_at = models.DateTimeField(null=True)
     revoked_by = models.CharField(max_length=150, blank=True)
     revoke_reason = models.CharField(max_length=500, blank=True)
+    stop = models.ForeignKey(
+        "Stop", on_delete=models.PROTECT, null=True, related_name="grants", editable=False
+    )
+    """The red button that revoked it, where it was one."""
 
     phase = models.CharField(
         max_length=10, choices=[(p.value, p.value) for p in Phase], default="pending"
@@ -500,6 +595,170 @@ class Grant(models.Model):
     def usable_at(self, now: datetime) -> bool:
         """Whether the Switch role link may be shown: made, seen in AWS, and not over."""
         return self.phase_at(now) is Phase.ACTIVE
+
+
+class StopQuerySet(models.QuerySet["Stop"]):
+    """Which red buttons are in force."""
+
+    def with_things(self) -> Self:
+        """Fetch what their words name."""
+        return self.select_related("person", "account", "pair__source", "pair__target")
+
+    def unfinished(self) -> Self:
+        """Those whose scope may still hold access that is to end."""
+        return self.filter(finished_at__isnull=True)
+
+    def pausing(self) -> Self:
+        """Those that keep anything new away until an admin lifts them."""
+        return self.filter(pauses=True, lifted_at__isnull=True)
+
+    def in_force(self) -> Self:
+        """Those under which no access begins: unfinished or pausing."""
+        return self.filter(Q(finished_at__isnull=True) | Q(pauses=True, lifted_at__isnull=True))
+
+
+class Stop(models.Model):
+    """Somebody pressed the red button: all access within a scope ends, and what waits for it.
+
+    The row is the command. It is carried out in batches by whoever comes by (web, worker,
+    sweeper), and nothing begins within its scope until it is finished (docs/adr/0030).
+    """
+
+    class Scope(models.TextChoices):
+        """What ends."""
+
+        PERSON = "person", "all access of a person"
+        ACCOUNT = "account", "all access from and into an account"
+        PAIR = "pair", "all access through a pair"
+        EVERYTHING = "everything", "all access of everybody"
+
+    key = models.UUIDField(unique=True, editable=False)
+    """Of the form that was sent: sent twice, it is one press."""
+    scope = models.CharField(max_length=10, choices=Scope)
+    person = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    account = models.ForeignKey(AwsAccount, on_delete=models.PROTECT, null=True, related_name="+")
+    pair = models.ForeignKey(AccountPair, on_delete=models.PROTECT, null=True, related_name="+")
+    reason = models.CharField(max_length=500)
+    pressed_by = models.CharField(max_length=150)
+    pressed_at = models.DateTimeField(db_default=Now(), editable=False)
+    cancelled = models.PositiveIntegerField(default=0)
+    """How many waiting requests it has withdrawn so far."""
+    finished_at = models.DateTimeField(null=True)
+    """When nothing was left to revoke or to withdraw. Workers may still be removing then."""
+    pauses = models.BooleanField(default=False)
+    """Whether nothing new may be asked for or approved within the scope until it is lifted."""
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.CharField(max_length=150, blank=True)
+
+    objects = StopQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    scope="person",
+                    person__isnull=False,
+                    account__isnull=True,
+                    pair__isnull=True,
+                )
+                | Q(
+                    scope="account",
+                    person__isnull=True,
+                    account__isnull=False,
+                    pair__isnull=True,
+                )
+                | Q(scope="pair", person__isnull=True, account__isnull=True, pair__isnull=False)
+                | Q(
+                    scope="everything",
+                    person__isnull=True,
+                    account__isnull=True,
+                    pair__isnull=True,
+                ),
+                name="stop_names_its_scope",
+            ),
+            models.CheckConstraint(
+                condition=Q(lifted_at__isnull=True) | Q(pauses=True), name="stop_lifts_only_a_pause"
+            ),
+            *(
+                models.UniqueConstraint(
+                    fields=[scope],
+                    condition=Q(finished_at__isnull=True),
+                    name=f"stop_one_unfinished_per_{scope}",
+                )
+                for scope in ("person", "account", "pair")
+            ),
+            models.UniqueConstraint(
+                fields=["scope"],
+                condition=Q(scope="everything", finished_at__isnull=True),
+                name="stop_one_unfinished_for_everything",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["pressed_at"],
+                condition=Q(finished_at__isnull=True) | Q(pauses=True, lifted_at__isnull=True),
+                name="stop_in_force",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.thing}" if self.thing else self.scope
+
+    def get_absolute_url(self) -> str:
+        """Where its progress is shown."""
+        return reverse("provisioning:stop", args=[self.pk])
+
+    @property
+    def subject(self) -> str:
+        """The stop in audit events."""
+        return f"stop:{self.pk}"
+
+    @property
+    def thing(self) -> User | AwsAccount | AccountPair | None:
+        """What it is about; None for everything."""
+        return self.person or self.account or self.pair
+
+    @property
+    def words(self) -> str:
+        """What ends, in words: `all access of Alice Ashby`."""
+        match self.scope:
+            case Stop.Scope.PERSON:
+                return f"all access of {self.person}"
+            case Stop.Scope.ACCOUNT:
+                return f"all access from and into {self.account}"
+            case Stop.Scope.PAIR:
+                return f"all access through {self.pair}"
+            case _:
+                return "all access of everybody"
+
+    @property
+    def is_pausing(self) -> bool:
+        """Whether nothing new may begin within its scope because of it, finished or not."""
+        return self.pauses and self.lifted_at is None
+
+    def within(self, to_request: str = "") -> Q:
+        """The requests of its scope; for other rows, `to_request` leads to theirs."""
+        pair = f"{to_request}offer__pair"
+        match self.scope:
+            case Stop.Scope.PERSON:
+                return Q(**{f"{to_request}requester": self.person_id})
+            case Stop.Scope.ACCOUNT:
+                source, target = Q(**{f"{pair}__source": self.account_id}), f"{pair}__target"
+                return source | Q(**{target: self.account_id})
+            case Stop.Scope.PAIR:
+                return Q(**{pair: self.pair_id})
+            case _:
+                return Q()
+
+    def covers(self, person: User, pair: AccountPair) -> bool:
+        """Whether a person's access through a pair is in its scope: `within`, for one."""
+        return (
+            self.scope == Stop.Scope.EVERYTHING
+            or self.person_id == person.pk
+            or self.pair_id == pair.pk
+            or self.account_id in {pair.source_id, pair.target_id}
+        )
 
 
 class AccountPace(models.Model):

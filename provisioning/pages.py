@@ -1,19 +1,20 @@
 """What pages show of requests and grants: values made from rows, without HTML."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.db.models import Count
 
 from accounts import stages as stage_rules
 from accounts.aws_names import Partition
 from accounts.durations import in_words
-from accounts.models import AwsAccount, Offer, User
+from accounts.models import AwsAccount, Offer, ProfileVersion, User
 from provisioning import authz
-from provisioning.core import console, plan, preflight
+from provisioning.core import console, delta, plan, preflight
 from provisioning.core.preflight import Level
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Grant
@@ -145,7 +146,7 @@ def progress(request: AccessRequest, grant: Grant | None, now: datetime) -> list
     return [
         _step("Requested", "done"),
         _step("Approved", "done" if grant else "current"),
-        *([_step("Scheduled", _waits(phase))] if request.starts_at and grant else []),
+        *([_step("Scheduled", _waits(phase))] if request.begins_at and grant else []),
         _step("Set up in AWS", "failed" if never else _reached(seen, phase is Phase.PENDING)),
         _step("Active", "todo" if never else _reached(_was_active(phase), phase is Phase.ACTIVE)),
         _step("Ended", _reached(phase is Phase.ENDED, phase is Phase.ENDING)),
@@ -288,11 +289,63 @@ def findings_before_asking(person: User, offer: Offer) -> list[dict[str, str]]:
 
 
 @dataclass(frozen=True)
+class Person:
+    """Who asks, for whoever decides: what they hold, what this adds, and how it went before."""
+
+    held: Sequence[Grant]
+    """Their other live access, in all accounts."""
+    adds: delta.Delta | None
+    """None for more time on access that they have: it adds nothing but time."""
+    earlier: Sequence[AccessRequest]
+    """Their last requests for the same offer."""
+    states: dict[str, int]
+    """How many of their earlier requests, for any offer, ended how."""
+
+
+EARLIER = 5
+"""Requests of the same person and offer that the page lists."""
+
+
+def about_requester(request: AccessRequest) -> Person:
+    """What an approver should know of who asks; four queries, whatever they hold."""
+    mine = Grant.objects.held_by(request.requester).with_parties().live()
+    held = [one for one in mine.order_by("ends_at") if one.code != request.code]
+    others = AccessRequest.objects.filter(requester=request.requester).exclude(pk=request.pk)
+    counted = others.exclude(state=RequestState.PENDING).order_by().values_list("state")
+    asked = _held(request.profile_version, request.offer.pair.target)
+    return Person(
+        held=held,
+        adds=None if request.extends_id else delta.difference(asked, [_as_held(o) for o in held]),
+        earlier=list(others.filter(offer=request.offer).order_by("-id")[:EARLIER]),
+        states=dict(counted.annotate(Count("pk"))),
+    )
+
+
+def _as_held(grant: Grant) -> delta.Held:
+    held = _held(grant.profile_version, grant.request.offer.pair.target)
+    return replace(held, until=grant.ends_at, code=grant.code)
+
+
+def _held(version: ProfileVersion, account: AwsAccount) -> delta.Held:
+    return delta.Held(
+        account_id=account.account_id,
+        account_name=account.name,
+        role=version.role_name,
+        policies=frozenset(version.managed_policies),
+        statements=version.inline_policy is not None,
+        risks=tuple(one.sentence for one in version.report.risky),
+    )
+
+
+@dataclass(frozen=True)
 class Doors:
     """What a person may do on a request's page. Each answer carries its reasons."""
 
     decide: authz.Answer
     approve: authz.Answer
+    stopped: authz.Answer
+    terms: authz.Answer
+    comment: authz.Answer
     look: authz.Answer
     cancel: authz.Answer
     revoke: authz.Answer
@@ -307,9 +360,14 @@ NOT_GRANTED = authz.Answer(("There is no access yet.",))
 def doors(person: User, request: AccessRequest, grant: Grant | None, now: datetime) -> Doors:
     """Ask authz everything that the page shows a button for."""
     decide = authz.can_decide(person, request, now)
+    stopped = authz.not_stopped(request.requester, request.offer.pair)
+    obstructed = authz.Answer((*stopped.reasons, *obstacles(request)))
     return Doors(
         decide=decide,
-        approve=authz.Answer(tuple(obstacles(request))) if decide.allowed else decide,
+        approve=obstructed if decide.allowed else decide,
+        stopped=stopped,
+        terms=authz.can_change_terms(person, request, now) if decide.allowed else decide,
+        comment=authz.can_comment(person, request),
         look=authz.can_look_again(person, request),
         cancel=authz.can_cancel(person, request),
         revoke=authz.can_revoke(person, grant) if grant else NOT_GRANTED,

@@ -58,10 +58,10 @@ def _case(request: AccessRequest, now: datetime) -> Case:
         approvals_needed=stage_rules.needed(approvals.stages(request)),
         is_risky=people_demanded_by(request.profile_version.report) > 1,
         is_extension=request.extends_id is not None,
-        duration=request.duration,
+        duration=request.lasts,
         in_group=group is None or request.requester.groups.filter(pk=group).exists(),
         decided_at=now,
-        starts_at=request.starts_at or now,
+        starts_at=request.begins_at or now,
     )
 
 
@@ -88,7 +88,7 @@ def _facts(request: AccessRequest, now: datetime, said: str, by_rule: bool) -> F
         by_name=offer.eligible_users.filter(pk=person.pk).exists(),
         groups=_names(one for one in may_ask if one.pk in theirs),
         other_groups=_names(one for one in may_ask if one.pk not in theirs),
-        duration=request.duration,
+        duration=request.lasts,
         longest=offer.max_duration,
         own_limit=LONGEST_GRANT,
         ticket=request.ticket,

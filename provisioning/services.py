@@ -258,6 +258,7 @@ def decide(
         spec = specs.spec_for_request(request)
         if verdict == Decision.Verdict.APPROVED:
             require(_still_may_ask(request))
+            require(authz.not_stopped(request.requester, request.offer.pair))
             if plan.fingerprint(spec) != fingerprint:
                 raise PlanMoved("The plan has changed since you opened this page. Look again.")
             if obstacles := preview.obstacles(request):

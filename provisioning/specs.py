@@ -42,9 +42,9 @@ def spec_for_request(
         max_session=version.session_duration,
         require_mfa=version.require_mfa,
         boundary_arn=pair.target.boundary_arn,
-        duration=request.duration,
+        duration=request.lasts,
         group_is_ready=pair.state == "ready",
-        asked_start=request.starts_at,
+        asked_start=request.begins_at,
         until=request.extends_until,
     )
 

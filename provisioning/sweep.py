@@ -29,12 +29,14 @@ from provisioning import (
 )
 from provisioning.core.states import RequestState
 from provisioning.core.steps import Side
-from provisioning.models import AccessRequest, DriftFinding, Grant, PasswordRequest
+from provisioning.models import AccessRequest, DriftFinding, Grant, PasswordRequest, Stop
 
 log = structlog.get_logger(__name__)
 
 BATCH = 200
 """Things of one kind looked at in one round; the next round takes the next ones."""
+STOP_BATCHES = 5
+"""Of a red button in one round, so that the rest of the round is not kept waiting."""
 PATIENCE = timedelta(seconds=20)
 """How long a nudge may stay unanswered before the sweeper does the work itself."""
 PAUSE = timedelta(seconds=5)
@@ -62,6 +64,7 @@ class Sweeper:
     def sweep(self) -> int:
         """One round. Returns how many things were due."""
         now = database_now()
+        go_on_with_stops()
         lapse_requests(now)
         retirement.close_stranded(now)
         created_users.lapse_passwords()
@@ -166,6 +169,15 @@ def _checks(now: datetime) -> Iterator[ConnectionCheck]:
         ConnectionCheck.objects.create(account=account, asked_by=lifecycle.SWEEPER)
     onboard.ask_again(now)
     yield from ConnectionCheck.objects.filter(finished_at__isnull=True).order_by("id")[:BATCH]
+
+
+def go_on_with_stops() -> None:
+    """Do a part of each red button that is not finished: it is work in the database only."""
+    for pk in Stop.objects.unfinished().order_by("id").values_list("pk", flat=True)[:BATCH]:
+        try:
+            tasks.go_on_with_stop(pk, batches=STOP_BATCHES)
+        except Exception:
+            log.exception("stop_failed", stop=pk)
 
 
 def lapse_requests(now: datetime) -> None:

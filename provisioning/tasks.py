@@ -17,6 +17,7 @@ from provisioning import (
     drift,
     onboard,
     retirement,
+    stops,
     switch_groups,
 )
 
@@ -88,6 +89,17 @@ def scan_account(scan_id: int) -> None:
 def cut_back(finding_id: int) -> None:
     """Take away what a scan found and nobody approved."""
     cutback.act(finding_id)
+
+
+@shared_task(name="sallyport.carry_out_stop")
+def carry_out_stop(stop_id: int) -> None:
+    """Go on with a red button."""
+    go_on_with_stop(stop_id)
+
+
+def go_on_with_stop(stop_id: int, *, batches: int | None = None) -> None:
+    """Revoke what is left of a red button's scope, and send each grant on to the workers."""
+    stops.carry_out(stop_id, lambda grant_id: nudge(converge_grant, grant_id), batches=batches)
 
 
 def nudge(task: Any, pk: int) -> bool:

@@ -14,14 +14,18 @@ from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import approvals as approval_rules
-from provisioning import authz, pages, services
+from provisioning import authz, pages, questions, services
+from provisioning import terms as terms_service
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
 from provisioning.forms import (
+    MINUTE,
+    CommentForm,
     DecisionForm,
     ExtendForm,
     GiveBackForm,
     RevokeForm,
+    TermsForm,
     in_words,
 )
 from provisioning.lifecycle import StaleState
@@ -80,6 +84,8 @@ def request_page(request: HttpRequest, code: str) -> HttpResponse:
     asked = load(request, code)
     if not request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
         services.keep_fresh(approver=person_of(request), request=asked)
+        comments = asked.comments.order_by("id")
+        questions.note_read(person=person_of(request), request=asked, newest=comments.last())
         return _request_page(request, asked)
     context = _status_context(request, asked)
     view = context["plan"] = pages.plan_view(asked, database_now())
@@ -105,6 +111,7 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "extensions": grant.extensions.prefetch_related("decisions__approver") if grant else (),
         "extended": asked.extends,
         "events": AuditEvent.objects.about(asked.subject),
+        "comments": asked.comments.select_related("author"),
     }
 
 
@@ -114,15 +121,23 @@ def _counting(asked: AccessRequest, grant: Grant | None) -> str:
 
 
 def _request_page(
-    request: HttpRequest, asked: AccessRequest, *, form: Form | None = None, status: int = 200
+    request: HttpRequest, asked: AccessRequest, *, status: int = 200, **bound: Form
 ) -> HttpResponse:
+    """The page as it is now. `bound` are forms that were sent, by their name on the page."""
     view = pages.plan_view(asked, database_now())
+    person = person_of(request)
+    judges = person.pk != asked.requester_id
     context = _status_context(request, asked) | {
         "plan": view,
         "version": asked.profile_version,
-        "minutes": in_words(int(asked.duration.total_seconds() // 60)),
-        "form": form or DecisionForm(initial={"fingerprint": view.fingerprint}),
+        "minutes": in_words(asked.lasts // MINUTE),
+        "asked_minutes": in_words(asked.duration // MINUTE),
+        "form": DecisionForm(initial={"fingerprint": view.fingerprint}),
+        "terms_form": TermsForm(asked),
+        "comment_form": CommentForm(),
+        "requester": pages.about_requester(asked) if judges else None,
     }
+    context |= bound
     return render(request, "provisioning/request.html", context, status=status)
 
 
@@ -154,12 +169,64 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
     return redirect(asked)
 
 
+@require_POST
+def terms(request: HttpRequest, code: str) -> HttpResponse:
+    """Put a shorter time or a later start in place of what was asked for."""
+    asked = load(request, code)
+    form = TermsForm(asked, request.POST)
+    if not form.is_valid():
+        return _request_page(request, asked, status=422, terms_form=form)
+    try:
+        terms_service.change_terms(
+            person=person_of(request),
+            request=asked,
+            duration=form.duration,
+            starts_at=form.cleaned_data["starts_at"],
+            reason=form.cleaned_data["why"],
+        )
+    except ValidationError as error:
+        form.add_error(None, error)
+        return _request_page(request, asked, status=422, terms_form=form)
+    except services.Refused as refused:
+        return _refused(request, code, refused)
+    except StaleState as moved:
+        return _conflict(request, code, str(moved))
+    messages.success(
+        request, "The terms are changed. Read the plan as it is now, then approve or reject it."
+    )
+    return redirect(asked)
+
+
+@require_POST
+def comment(request: HttpRequest, code: str) -> HttpResponse:
+    """Ask about a request, or answer."""
+    asked = load(request, code)
+    form = CommentForm(request.POST)
+    if not form.is_valid():
+        return _request_page(request, asked, status=422, comment_form=form)
+    try:
+        said = questions.say(
+            person=person_of(request), request=asked, text=form.cleaned_data["text"]
+        )
+    except services.Refused as refused:
+        return _refused(request, code, refused, because_over=not asked.is_discussed)
+    questions.note_read(person=person_of(request), request=asked, newest=said)
+    return redirect(f"{asked.get_absolute_url()}#questions")
+
+
 def _refused(
-    request: HttpRequest, code: str, refused: services.Refused, *, ends_access: bool = False
+    request: HttpRequest,
+    code: str,
+    refused: services.Refused,
+    *,
+    ends_access: bool = False,
+    because_over: bool | None = None,
 ) -> HttpResponse:
     """409 where the stage has moved on, 403 where the person never may."""
     asked = load(request, code)
     messages.error(request, " ".join(refused.reasons))
+    if because_over is not None:
+        return _request_page(request, asked, status=409 if because_over else 403)
     grant = pages.grant_of(asked)
     over = grant.is_over if grant and ends_access else asked.state != RequestState.PENDING
     over = over or approval_rules.has_decided(person_of(request), asked)
