@@ -528,7 +528,7 @@ class OfferChangeForm(RegistryForm):
             "eligible_groups": forms.CheckboxSelectMultiple,
             "sensitivity": forms.RadioSelect,
             "ticket_pattern": forms.TextInput(attrs=NO_COMPLETION),
-            "auto_zone": forms.TextInput(attrs={"list": "time-zones", **NO_COMPLETION}),
+            "auto_zone": forms.TextInput(attrs=NO_COMPLETION),
             "auto_from": forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
             "auto_until": forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
         }

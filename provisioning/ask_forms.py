@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 
 from accounts import durations, tickets
 from accounts.aws_names import validate_one_line
-from accounts.durations import MINUTE, Unreadable, Wish, in_words
+from accounts.durations import MINUTE, Unreadable, in_words
 from accounts.models import SHORTEST_GRANT, Offer
 from provisioning.models import FURTHEST_START
 
@@ -102,11 +102,11 @@ class AskForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Read what was typed, in the time zone of the person, and hold it against each offer."""
         cleaned = super().clean() or {}
+        zone: tzinfo = UTC
         try:
             zone = zone_of(cleaned.get("zone", ""))
         except ValidationError as error:
-            self.add_error(None, error)
-            return cleaned
+            self.add_error(None, error)  # Its field is hidden.
         begins = self._begins(cleaned, zone)
         self.durations: dict[int, timedelta] = {}
         for offer in self.offers:
@@ -125,7 +125,8 @@ class AskForm(forms.Form):
             message = "Clocks go forward at that time, so it does not exist."
             self.add_error("starts_at", ValidationError(message, code="time_is_skipped"))
             return self.now
-        cleaned["starts_at"] = begins = moment.astimezone(UTC)
+        begins: datetime = moment.astimezone(UTC)
+        cleaned["starts_at"] = begins
         return max(begins, self.now)
 
     def _read(self, cleaned: dict[str, Any], offer: Offer, begins: datetime, zone: tzinfo) -> None:
@@ -170,27 +171,41 @@ def prefilled(
     """
     empty = AskForm(offers, now)
     known = {name: query[name] for name in empty.fields if name in query}
+    if known.get("zone") not in available_timezones():
+        known.pop("zone", None)
     if not known:
         return empty, []
     tried = AskForm(offers, now, known)
     wrong = {name: tried.errors[name] for name in known if name in tried.errors}
     good = {name: text for name, text in known.items() if name not in wrong}
-    told = [f"{tried.fields[name].label}: {' '.join(errors)}" for name, errors in wrong.items()]
+    told = [
+        f"{tried.fields[name].label}: {' '.join(map(str, errors))}"
+        for name, errors in wrong.items()
+    ]
     return AskForm(offers, now, initial=good), told
 
 
-def reading(
-    offer: Offer, now: datetime, query: Mapping[str, str]
-) -> tuple[Wish | None, datetime, tzinfo, str]:
-    """What a duration that is being typed means: the wish, its beginning, the zone, or what is
-    wrong with it."""
+def reading(offer: Offer, now: datetime, query: Mapping[str, str]) -> str:
+    """What a duration that is being typed means, in words; or what is wrong with it."""
     known = {name: query.get(name, "") for name in ("duration", "starts_at", "zone")}
     form = AskForm([offer], now, known)
     form.full_clean()
-    begins = form.cleaned_data.get("starts_at") or now
-    wrong = [one for name in known for one in form.errors.get(name, [])]
-    wrong += form.non_field_errors()
+    wrong = [str(one) for name in known for one in form.errors.get(name, [])]
+    wrong += [str(one) for one in form.non_field_errors()]
     if wrong or offer.pk not in form.durations:
-        return None, begins, UTC, " ".join(wrong)
-    zone = zone_of(form.cleaned_data["zone"])
-    return Wish(form.durations[offer.pk], begins + form.durations[offer.pk]), begins, zone, ""
+        return " ".join(wrong)
+    begins = form.cleaned_data.get("starts_at") or now
+    zone = zone_of(known["zone"])
+    wish = durations.read(known["duration"], begins=begins, zone=zone)
+    until = wish.until or begins + wish.duration
+    there = "" if zone is UTC else f"{_clock(until, zone)} in {known['zone']}, "
+    later = (
+        "" if known["starts_at"] else " if it is approved now: the time starts with the approval"
+    )
+    words = in_words(form.durations[offer.pk] // MINUTE)
+    return f"{words}, until {there}{_clock(until, UTC)} UTC{later}."
+
+
+def _clock(moment: datetime, zone: tzinfo) -> str:
+    there = moment.astimezone(zone)
+    return f"{there:%a} {there.day} {there:%b, %H:%M}"

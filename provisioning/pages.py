@@ -262,8 +262,11 @@ def who_approves(stages: Sequence[stage_rules.Stage], person: User) -> list[Stag
     ]
 
 
-def ask_again_query(asked: AccessRequest) -> str:
-    """What fills the request form in as this request was: one click asks again."""
+def ask_again_query(asked: AccessRequest, grant: Grant | None) -> str:
+    """What fills the request form in as this request was, once it is over: one click asks again."""
+    goes_on = grant is not None and not grant.is_over
+    if asked.state == RequestState.PENDING or asked.extends_id or goes_on:
+        return ""
     known = {
         "duration": in_words(int(asked.duration.total_seconds() // 60)),
         "reason": asked.reason,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django import template
 
-from provisioning.forms import MINUTE, in_words
+from accounts.durations import MINUTE, in_words
 
 register = template.Library()
 

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.html import escape
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -101,17 +102,7 @@ def _sent(person: User, form: AskForm) -> list[AccessRequest]:
 def read_duration(request: HttpRequest, pk: int) -> HttpResponse:
     """What a duration that is being typed means; nothing is kept."""
     offer = get_object_or_404(Offer.objects.shown_to(person_of(request)), pk=pk)
-    wish, begins, zone, wrong = reading(offer, database_now(), request.GET)
-    context = {
-        "wish": wish,
-        "wrong": wrong,
-        "minutes": int(wish.duration.total_seconds() // 60) if wish else 0,
-        "local_end": wish.until.astimezone(zone) if wish and wish.until else None,
-        "zone_name": request.GET.get("zone") or "UTC",
-        "scheduled": bool(request.GET.get("starts_at")),
-        "begins": begins,
-    }
-    return render(request, "provisioning/reading.html", context)
+    return HttpResponse(escape(reading(offer, database_now(), request.GET)))
 
 
 @require_http_methods(["GET", "POST"])

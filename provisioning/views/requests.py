@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.durations import MINUTE, in_words
 from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
@@ -19,17 +20,15 @@ from provisioning import terms as terms_service
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
 from provisioning.forms import (
-    MINUTE,
     CommentForm,
     DecisionForm,
     ExtendForm,
     GiveBackForm,
     RevokeForm,
     TermsForm,
-    in_words,
 )
 from provisioning.lifecycle import StaleState
-from provisioning.models import AccessRequest, Decision, Grant
+from provisioning.models import AccessRequest, AccessRequestQuerySet, Decision, Grant
 from provisioning.specs import spec_for_request
 from provisioning.views.common import (
     PAGE,
@@ -106,6 +105,7 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "progress": pages.progress(asked, grant, now),
         "doors": pages.doors(person_of(request), asked, grant, now),
         "access": pages.access(grant, now) if grant and own else None,
+        "again": pages.ask_again_query(asked, grant) if own else "",
         "decision": asked.decision,
         "tally": approval_rules.tally(asked, _counting(asked, grant)),
         "extensions": grant.extensions.prefetch_related("decisions__approver") if grant else (),
@@ -113,6 +113,14 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "events": AuditEvent.objects.about(asked.subject),
         "comments": asked.comments.select_related("author"),
     }
+
+
+def _sent_together(person: User, asked: AccessRequest) -> AccessRequestQuerySet:
+    """What was asked for in the same go, as far as this person may see it."""
+    if asked.batch is None:
+        return AccessRequest.objects.none()
+    others = AccessRequest.objects.visible_to(person).filter(batch=asked.batch)
+    return others.exclude(pk=asked.pk).with_parties().order_by("id")
 
 
 def _counting(asked: AccessRequest, grant: Grant | None) -> str:
@@ -130,6 +138,7 @@ def _request_page(
     context = _status_context(request, asked) | {
         "plan": view,
         "version": asked.profile_version,
+        "sent_together": _sent_together(person_of(request), asked),
         "minutes": in_words(asked.lasts // MINUTE),
         "asked_minutes": in_words(asked.duration // MINUTE),
         "form": DecisionForm(initial={"fingerprint": view.fingerprint}),

@@ -78,7 +78,7 @@ def ask(alice: Visitor, role: str, target: str) -> str:
     alice.open("/offers/")
     card = page.locator("article", has=page.get_by_role("heading", name=f"{role} in {target}"))
     card.get_by_role("link", name="Request").click()
-    page.get_by_label("How many minutes").fill("30")
+    page.get_by_label("How long").fill("30")
     page.get_by_label("Why do you need it?").fill("Check the findings of ticket SEC-214.")
     page.get_by_role("button", name="Ask for access").click()
     page.wait_for_url("**/requests/*/")
