@@ -27,11 +27,11 @@ test: ## Everything that CI runs: lint, then all tests on PostgreSQL, with cover
 	@scripts/lint.sh
 	@scripts/test.sh $(ARGS)
 
-rig: ## Kill it, cut it off, spoil its calls, and judge who gets in; a few minutes (ARGS="--only kill")
+rig: ## Kill it, cut it off, spoil its calls, and judge who gets in; ten minutes (ARGS="--only kill")
 	@scripts/bootstrap.sh dev
 	@$(PYTHON_IN_VENV) -m tests.rig $(ARGS)
 
-rig-full: ## The same with every fault at every call and hundreds of random runs
+rig-full: ## The same with every fault at every call and 500 random runs; an hour or two
 	@scripts/bootstrap.sh dev
 	@$(PYTHON_IN_VENV) -m tests.rig --full $(ARGS)
 	@SALLYPORT_LONG=1 $(PYTHON_IN_VENV) -m pytest tests/machine -n 2

@@ -1,18 +1,20 @@
-"""Django's admin: people and groups to manage, the registry to read.
+"""Django's admin: people's names and passwords to manage, everything else to read.
 
 Who may do what follows from the portal's own roles; Django's permissions and the superuser flag
-count for nothing here, so they cannot be edited either.
+count for nothing here, so they cannot be edited either. Roles and groups are changed on pages of
+the registry, because what widens access waits for a second admin there.
 """
 
 from typing import Any
 
-from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 
+from accounts import four_eyes
 from accounts.authz import may_change_registry, person_of
 from accounts.models import (
     AccessProfile,
@@ -27,7 +29,7 @@ from accounts.models import (
 from audit.admin import ReadOnlyAdmin
 from audit.models import append
 
-admin.site.site_header = "Sallyport: people and groups"
+admin.site.site_header = "Sallyport: people"
 admin.site.site_title = "Sallyport"
 admin.site.unregister(Group)
 
@@ -89,7 +91,7 @@ class RecordedAdmin(ReadOnlyAdmin):
 
 @admin.register(User)
 class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # The same.
-    """People: names, role, groups, whether they can sign in."""
+    """People: names, passwords, who may open this site. Role and groups are shown only."""
 
     fieldsets = (
         (None, {"fields": ("username", "password")}),
@@ -102,15 +104,40 @@ class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # Th
     filter_horizontal = ("groups",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Audit events name people by user name, so it stays theirs for ever."""
-        return ("last_login", "date_joined", *(("username",) if obj else ()))
+        """Audit events name people by user name, so it stays theirs for ever. Role, groups and
+        who can sign in are rules: `accounts.people` changes them."""
+        fixed = ("last_login", "date_joined", "role", "groups", "is_active")
+        return (*fixed, *(("username",) if obj else ()))
 
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
-        """Change somebody's password, in one transaction with its event."""
+        """Change somebody's password, in one transaction with its event.
+
+        Whoever sets it could sign in as them: so not that of another person who decides, where
+        it takes two to widen access.
+        """
+        person = get_object_or_404(User, pk=id)
+        if person.pk != request.user.pk and four_eyes.holds() and four_eyes.decides(person):
+            return self._password_refused(request, person)
         with transaction.atomic():
             return super().user_change_password(request, id, form_url)
+
+    def _password_refused(self, request: HttpRequest, person: User) -> HttpResponse:
+        actor = person_of(request)
+        message = (
+            f"{person.label} is an admin or an approver, so another admin does not set their "
+            "password. An operator does on the server: manage.py changepassword."
+        )
+        append(
+            kind="user:password:refused",
+            actor=actor.username,
+            subject=f"user:{person.pk}",
+            sentence=f"{actor.label} was refused: setting the password of {person.username}.",
+            reason=message,
+        )
+        messages.error(request, message)
+        return redirect("admin:accounts_user_change", person.pk)
 
     def name_of(self, obj: Any) -> str:
         """The user name: it never changes."""
@@ -127,11 +154,10 @@ class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # Th
 
 
 @admin.register(Group)
-class GroupAdmin(RecordedAdmin, DjangoGroupAdmin):
+class GroupAdmin(ReadOnlyAdmin):
     """Groups that offers can name. Who is in one stands with each person."""
 
     fields = ("name",)
-    filter_horizontal = ()
 
 
 @admin.register(AwsAccount)

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.db.models import Q
 
-from accounts import inline_policy
+from accounts import four_eyes, inline_policy
 from accounts.aws_names import (
     GROUP_POLICIES,
     Tone,
@@ -159,6 +159,27 @@ def _only_in_use(field: forms.Field) -> None:
 
 class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # Not subscriptable at run time.
     """A form of the registry: takes its own fields only, and tells every refusal at its field."""
+
+    may_widen = False
+    """Whether what it stores may have to wait for a second admin: then it asks why."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.may_widen and four_eyes.holds():
+            self.fields["proposal_reason"] = forms.CharField(
+                label="Why, for the second admin",
+                required=False,
+                max_length=1000,
+                widget=forms.Textarea(attrs={"rows": 3}),
+                help_text="Needed where this lets more happen than before. It is a proposal then: "
+                "nothing changes until another admin has confirmed it. What only takes away "
+                "takes effect at once; sent together, all of it waits.",
+            )
+
+    @property
+    def reason(self) -> str:
+        """Why the change is wanted, for the second admin."""
+        return str(self.cleaned_data.get("proposal_reason", ""))
 
     def clean(self) -> dict[str, Any]:
         """Refuse fields that the form does not have: nobody sends them by accident."""
@@ -360,6 +381,7 @@ class VersionForm(RegistryForm):
         "hours. Access ends at its end time, whatever stands here.",
     )
 
+    may_widen = True
     confirmed = forms.CharField(required=False, max_length=16)
     """The digest of the risks that were read; the page makes it a checkbox beside them."""
 
@@ -396,7 +418,9 @@ class VersionForm(RegistryForm):
 
 
 class ProfileForm(VersionForm):
-    """A new profile with its first version."""
+    """A new profile with its first version. Nobody can be given it before it is offered."""
+
+    may_widen = False
 
     name = forms.CharField(
         max_length=60,
@@ -464,6 +488,7 @@ class OfferChangeForm(RegistryForm):
     Each approval stage has four fields, `stage_1_name` and so on: without JavaScript too.
     """
 
+    may_widen = True
     max_duration = SpanField(
         label="Longest duration, in minutes",
         unit=MINUTE,

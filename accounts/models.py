@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
@@ -33,6 +33,8 @@ from accounts.aws_names import (
 )
 from accounts.constraints import FieldConstraints
 from accounts.permissions.lint import Report, Risk, review
+from accounts.proposal_models import Proposal as Proposal
+from accounts.proposal_models import SecondAdmin as SecondAdmin
 from accounts.stages import (
     LARGEST_QUORUM,
     MOST_STAGES,
@@ -59,9 +61,19 @@ class PortalUserManager(UserManager["User"]):
     def create_superuser(
         self, username: str, email: str | None = None, password: str | None = None, **extra: object
     ) -> "User":
-        """Create an admin who may also open Django's admin site."""
-        extra.setdefault("role", User.Role.ADMIN)
-        return super().create_superuser(username, email, password, **extra)
+        """Create somebody who may open Django's admin site, and make them an admin.
+
+        Where what widens access waits for a second admin, they are a member until one of the
+        admins confirms: the command line is no door beside the rule.
+        """
+        # The use cases know the models, so they cannot be known here before that.
+        from accounts import people
+
+        with transaction.atomic():
+            extra["role"] = User.Role.MEMBER
+            person = super().create_superuser(username, email, password, **extra)
+            people.raise_from_shell(person)
+        return person
 
 
 class User(AbstractUser):

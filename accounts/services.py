@@ -14,7 +14,8 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Count, Max
 
-from accounts import switch_groups
+from accounts import snapshots, switch_groups
+from accounts.four_eyes import Change, guarded
 from accounts.models import (
     AccessProfile,
     AccountPair,
@@ -27,7 +28,9 @@ from accounts.models import (
     User,
     people_demanded_by,
 )
+from accounts.snapshots import key
 from accounts.stages import MOST_STAGES
+from accounts.widening import Kind, Snapshot
 from audit.clock import database_now
 from audit.models import append
 
@@ -163,24 +166,63 @@ def add_profile(
         kind="profile:added",
         sentence=f"{_label(actor)} added the profile {profile}.",
     )
-    add_profile_version(actor=actor, profile=profile, version=version)
+    # Nobody can be given it before it is offered, so a new profile waits for nobody.
+    _store_version(actor=actor, profile=profile, version=version)
     return profile
 
 
-@transaction.atomic
 def add_profile_version(
-    *, actor: User | str, profile: AccessProfile, version: ProfileVersion
+    *, actor: User | str, profile: AccessProfile, version: ProfileVersion, reason: str = ""
 ) -> ProfileVersion:
     """Add the next version of a profile. Requests made before keep the version they pinned.
 
     A risky version is refused while an open offer of the standard approval class holds the profile:
-    what one approver may give must not grow unseen.
+    what one approver may give must not grow unseen. Raises Proposed where it may give more than the
+    current version: a second admin has to confirm it.
     """
+
+    def prepare() -> Change:
+        _check_version(actor=actor, profile=profile, version=version)
+        return Change(
+            Kind.PROFILE,
+            profile.subject,
+            f"Add {version}.",
+            version_before(profile),
+            snapshots.version(version),
+        )
+
+    def store() -> ProfileVersion:
+        return _store_version(actor=actor, profile=profile, version=version)
+
+    return guarded(prepare, store, actor=actor, reason=reason)
+
+
+def version_before(profile: AccessProfile) -> Snapshot | None:
+    """What roles of a profile may do today."""
+    return snapshots.current_version(profile)
+
+
+def store_version_from(
+    after: Snapshot, *, actor: User | str, profile: AccessProfile, **facts: Any
+) -> ProfileVersion:
+    """Store a version that was proposed as data. Raises ValidationError as for a direct one."""
+    version = ProfileVersion(**snapshots.restored(ProfileVersion, after))
+    return _store_version(actor=actor, profile=profile, version=version, **facts)
+
+
+def _check_version(*, actor: User | str, profile: AccessProfile, version: ProfileVersion) -> None:
     _lock(profile.pk)
     last = profile.versions.aggregate(last=Max("number"))["last"] or 0
     version.profile, version.number, version.created_by = profile, last + 1, _name(actor)
     version.full_clean()
     _refuse_risk_under_standard_offers(profile, version)
+
+
+@transaction.atomic
+def _store_version(
+    *, actor: User | str, profile: AccessProfile, version: ProfileVersion, **facts: Any
+) -> ProfileVersion:
+    _check_version(actor=actor, profile=profile, version=version)
     version.save(force_insert=True)
     append(
         kind="profile:version:added",
@@ -195,6 +237,7 @@ def add_profile_version(
             "require_mfa": version.require_mfa,
             "risk": version.report.risk.words,
             "risks": [one.sentence for one in version.report.risky],
+            **facts,
         },
     )
     return version
@@ -223,6 +266,10 @@ def _lock(profile_id: int) -> None:
     AccessProfile.objects.select_for_update().get(pk=profile_id)
 
 
+type People = dict[str, list[Any]]
+"""Who may ask for an offer, by field."""
+
+
 @dataclass(frozen=True)
 class StageWish:
     """One approval stage as an admin wants it."""
@@ -241,6 +288,12 @@ class StageWish:
             "people": [str(one) for one in self.people],
             "groups": [str(one) for one in self.groups],
         }
+
+    def snapshot(self, position: int) -> dict[str, Any]:
+        """The stage as data."""
+        return snapshots.stage(
+            self.name or _stage_name(position), self.quorum, self.people, self.groups
+        )
 
 
 def _stage_name(position: int) -> str:
@@ -264,7 +317,6 @@ OFFER_FACTS = (
 """Fields that an event of an offer tells as they are."""
 
 
-@transaction.atomic
 def save_offer(
     *,
     actor: User | str,
@@ -272,18 +324,93 @@ def save_offer(
     eligible_users: Iterable[User] = (),
     eligible_groups: Iterable[Group] = (),
     stages: Sequence[StageWish] = (),
+    reason: str = "",
 ) -> Offer:
-    """Make or change an offer: who may ask, who approves in which stage, for how long at most."""
-    people: dict[str, list[Any]] = {
+    """Make or change an offer: who may ask, who approves in which stage, for how long at most.
+
+    Raises Proposed where this lets more happen than before: a second admin has to confirm it.
+    """
+    people: People = {
         "eligible_users": list(eligible_users),
         "eligible_groups": list(eligible_groups),
     }
+
+    def prepare() -> Change:
+        _check_offer(offer, people, stages)
+        after = snapshots.offer(
+            offer, people, [one.snapshot(at) for at, one in enumerate(stages, 1)]
+        )
+        about = offer.subject if offer.pk else f"{NEW_OFFER}{offer.pair_id}:{offer.profile_id}"
+        title = f"{'Change' if offer.pk else 'Make'} the offer {offer}."
+        return Change(Kind.OFFER, about, title, _offer_before(about), after)
+
+    return guarded(
+        prepare,
+        lambda: _store_offer(actor=actor, offer=offer, people=people, stages=stages),
+        actor=actor,
+        reason=reason,
+    )
+
+
+NEW_OFFER = "offer:new:"
+
+
+def offer_today(about: str, after: Snapshot) -> tuple[Snapshot | None, Snapshot]:
+    """How an offer is now, and how it would be with a change that was proposed earlier: with the
+    profile's version of now."""
+    version = AccessProfile.objects.get(pk=key(after["profile"])).current.number
+    return _offer_before(about), {**after, "profile_version": version}
+
+
+def _offer_before(about: str) -> Snapshot | None:
+    return None if about.startswith(NEW_OFFER) else snapshots.stored_offer(key(about))
+
+
+def store_offer_from(about: str, after: Snapshot, *, actor: User | str, **facts: Any) -> Offer:
+    """Store an offer that was proposed as data. Raises ValidationError as for a direct change."""
+    is_new = about.startswith(NEW_OFFER)
+    offer = Offer() if is_new else Offer.objects.get(pk=key(about))
+    for name, value in snapshots.restored(Offer, after).items():
+        setattr(offer, name, value)
+    people = {
+        field.name: _rows(field.related_model, after[field.name])
+        for field in Offer._meta.many_to_many
+    }
+    stages = [
+        StageWish(
+            people=_rows(User, one["people"]),
+            groups=_rows(Group, one["groups"]),
+            quorum=one["quorum"],
+            name=one["name"],
+        )
+        for one in after["stages"]
+    ]
+    return _store_offer(actor=actor, offer=offer, people=people, stages=stages, **facts)
+
+
+def _rows(model: Any, tokens: Iterable[str]) -> list[Any]:
+    return list(model._default_manager.filter(pk__in=map(key, tokens)).order_by("pk"))
+
+
+def _check_offer(offer: Offer, people: People, stages: Sequence[StageWish]) -> None:
     _refuse_nobody(people, stages)
     _refuse_moving(offer)
-    verb = "changed" if offer.pk else "made"
     offer.full_clean()
     _lock(offer.profile_id)
     _refuse_few_approvers(offer, stages)
+
+
+@transaction.atomic
+def _store_offer(
+    *,
+    actor: User | str,
+    offer: Offer,
+    people: People,
+    stages: Sequence[StageWish],
+    **facts: Any,
+) -> Offer:
+    _check_offer(offer, people, stages)
+    verb = "changed" if offer.pk else "made"
     offer.save()
     for field, named in people.items():
         getattr(offer, field).set(named)
@@ -295,7 +422,8 @@ def save_offer(
         sentence=f"{_label(actor)} {verb} the offer {offer}.",
         data=_offer_facts(offer)
         | {field: [str(one) for one in named] for field, named in people.items()}
-        | {"stages": [one.facts(at) for at, one in enumerate(stages, 1)]},
+        | {"stages": [one.facts(at) for at, one in enumerate(stages, 1)]}
+        | facts,
     )
     return offer
 

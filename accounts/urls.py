@@ -4,7 +4,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from accounts import converters as converters
-from accounts import views
+from accounts import rule_views, views
 
 app_name = "accounts"
 
@@ -31,4 +31,13 @@ urlpatterns = [
     path("identities/<int:pk>/look-again/", views.identity_look_again, name="identity-look-again"),
     path("identities/<int:pk>/relink/", views.identity_relink, name="identity-relink"),
     path("people/", views.people, name="people"),
+    path("people/<int:pk>/", rule_views.person, name="person"),
+    path("groups/new/", rule_views.group_new, name="group-new"),
+    path("groups/<int:pk>/", rule_views.group, name="group"),
+    path("proposals/", rule_views.proposal_list, name="proposals"),
+    path("proposals/second-admin/", rule_views.second_admin, name="second-admin"),
+    path("proposals/<int:pk>/", rule_views.proposal, name="proposal"),
+    path("proposals/<int:pk>/confirm/", rule_views.proposal_confirm, name="proposal-confirm"),
+    path("proposals/<int:pk>/reject/", rule_views.proposal_reject, name="proposal-reject"),
+    path("proposals/<int:pk>/withdraw/", rule_views.proposal_withdraw, name="proposal-withdraw"),
 ]

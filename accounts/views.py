@@ -3,8 +3,10 @@
 Admins may change, auditors may look, everybody else gets 403.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final
+from functools import wraps
+from typing import Any, Concatenate, Final
 
 from django.contrib import messages
 from django.contrib.auth.models import Group
@@ -29,6 +31,7 @@ from accounts.forms import (
     RegistryForm,
     VersionForm,
 )
+from accounts.four_eyes import Proposed
 from accounts.models import (
     AccessProfile,
     AccountPair,
@@ -36,6 +39,7 @@ from accounts.models import (
     ConnectionCheck,
     IamIdentity,
     Offer,
+    Proposal,
     User,
 )
 from accounts.permissions import catalogue, managed
@@ -70,6 +74,22 @@ def _posted(request: HttpRequest) -> Any:
     return request.POST if request.method == "POST" else None
 
 
+def proposing[**P](
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Lead whoever proposed a change to the proposal, and say that nothing has changed yet."""
+
+    @wraps(view)
+    def led(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except Proposed as waiting:
+            messages.warning(request, str(waiting))
+            return redirect(waiting.proposal)
+
+    return led
+
+
 def _paged(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
     return Paginator(rows, PAGE).get_page(request.GET.get("page"))
 
@@ -85,6 +105,11 @@ def _history(subject: str) -> list[dict[str, Any]]:
         }
         for event in AuditEvent.objects.about(subject).reverse()[:HISTORY]
     ]
+
+
+def _waiting(about: str) -> Proposal | None:
+    """The proposal that is open about something."""
+    return Proposal.objects.open().select_related("proposed_by").filter(about=about).first()
 
 
 # --- AWS accounts ----------------------------------------------------------------------------
@@ -207,6 +232,7 @@ def profile(request: HttpRequest, pk: int) -> HttpResponse:
         versions=list(shown.versions.order_by("-number")),
         sources=(catalogue.source(), managed.source()),
         offers=shown.offers.with_accounts().prefetch_related("stages", "profile__versions"),
+        waiting=_waiting(shown.subject),
         events=_history(shown.subject),
     )
 
@@ -228,6 +254,7 @@ def profile_new(request: HttpRequest) -> HttpResponse:
 
 
 @form_view
+@proposing
 @admin_required
 def version_new(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a version to a profile, beginning from the current one."""
@@ -238,7 +265,9 @@ def version_new(request: HttpRequest, pk: int) -> HttpResponse:
     actor = person_of(request)
 
     def save() -> None:
-        services.add_profile_version(actor=actor, profile=shown, version=form.instance)
+        services.add_profile_version(
+            actor=actor, profile=shown, version=form.instance, reason=form.reason
+        )
 
     if form.saved(save):
         messages.success(request, f"{form.instance} is what new requests are made with.")
@@ -292,11 +321,13 @@ def offer(request: HttpRequest, pk: int) -> HttpResponse:
         offer=shown,
         version=shown.profile.current,
         warnings=shown.warnings(),
+        waiting=_waiting(shown.subject),
         events=_history(shown.subject),
     )
 
 
 @form_view
+@proposing
 @admin_required
 def offer_new(request: HttpRequest) -> HttpResponse:
     """Offer a profile on a pair."""
@@ -309,6 +340,7 @@ def offer_new(request: HttpRequest) -> HttpResponse:
 
 
 @form_view
+@proposing
 @admin_required
 def offer_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change who may ask, who approves, for how long."""
@@ -322,7 +354,11 @@ def offer_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _offer_saved(request: HttpRequest, form: OfferChangeForm) -> bool:
     actor = person_of(request)
-    return form.saved(lambda: services.save_offer(actor=actor, offer=form.instance, **form.rules()))
+    return form.saved(
+        lambda: services.save_offer(
+            actor=actor, offer=form.instance, **form.rules(), reason=form.reason
+        )
+    )
 
 
 # --- IAM identities --------------------------------------------------------------------------

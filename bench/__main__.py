@@ -30,8 +30,11 @@ MEASURES = {
     "tools": "bench.tools:other_tools",
     "parallel": "bench.measures:grants_in_parallel",
     "dispatch": "bench.dispatch:through_the_broker",
+    "throughput": "bench.throughput:grants_a_second",
+    "sweeper": "bench.sweeper:rounds",
     "drift": "bench.drift:drift_scan",
     "ends": "bench.ends:many_ends",
+    "pages": "bench.pages:lists",
     "memory": "bench.measures:memory",
 }
 """All measures by name, in the order of RESULTS.md. They import models, so Django comes first."""

@@ -87,19 +87,25 @@ class Bare:
 
     def message(self) -> float:
         """Seconds from sending one to its beginning in the worker."""
-        noop.noop.delay(time.monotonic())
-        self.sent += 1
-        wanted = self.sent * noop.PAIR.size
-        _wait(lambda: self._size() >= wanted, "The bare worker did nothing.")
+        self.send()
+        wait_until(self.has_begun_all, "The bare worker did nothing.")
         sent, begun = noop.PAIR.unpack(self.times.read_bytes()[-noop.PAIR.size :])
         return float(begun - sent)
 
-    def _size(self) -> int:
-        return self.times.stat().st_size if self.times.exists() else 0
+    def send(self) -> None:
+        """One more message."""
+        noop.noop.delay(time.monotonic())
+        self.sent += 1
+
+    def has_begun_all(self) -> bool:
+        """Whether each message that was sent has begun."""
+        size = self.times.stat().st_size if self.times.exists() else 0
+        return size >= self.sent * noop.PAIR.size
 
 
-def _wait(done: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_until(done: Callable[[], bool], otherwise: str, patience: float = PATIENCE) -> None:
+    """Look again and again. Raises NotAsWanted when it takes longer than `patience` seconds."""
+    deadline = time.monotonic() + patience
     while not done():
         if time.monotonic() > deadline:
             raise NotAsWanted(otherwise)
@@ -140,7 +146,7 @@ class _Scene:
         def reached() -> bool:
             return Grant.objects.filter(pk=grant.pk, phase=phase).exists()
 
-        _wait(reached, f"{grant} did not become {phase}")
+        wait_until(reached, f"{grant} did not become {phase}")
 
     # --- P4 ---
 

@@ -48,11 +48,32 @@ class Size:
     latencies: tuple[float, ...] = (0, 40, 120)
     usual: float = 40
     """Milliseconds of a call where one latency has to do."""
+    workers: tuple[int, ...] = (1, 2, 4)
+    """Processes of a worker whose throughput is compared."""
+    rounds: int = 3
+    """Repetitions of what takes some seconds each."""
+    live: tuple[int, ...] = (100, 1_000)
+    """Live grants of the databases whose sweeps are compared."""
+    histories: tuple[int, ...] = (1_000, 100_000)
+    """Grants of the databases whose pages are compared."""
+    looks: int = 100
+    """How often each page is asked for."""
 
 
 QUICK = Size(pairs=9, batch=32, memory=150, messages=9, ends=60, rate=10, scanned=1000)
 FULL = Size(
-    pairs=25, batch=96, memory=1000, messages=25, ends=1000, rate=5, scanned=10_000, tools=True
+    pairs=25,
+    batch=96,
+    memory=1000,
+    messages=25,
+    ends=1000,
+    rate=5,
+    scanned=10_000,
+    tools=True,
+    histories=(1_000, 100_000, 1_000_000),
+    looks=300,
+    rounds=9,
+    live=(100, 1_000, 10_000),
 )
 TINY = Size(
     pairs=1,
@@ -66,6 +87,11 @@ TINY = Size(
     warm_up=1,
     latencies=(0,),
     usual=0,
+    workers=(1, 2),
+    rounds=1,
+    live=(20, 40),
+    histories=(20, 100),
+    looks=2,
 )
 """For the tests: does every measure still work?"""
 

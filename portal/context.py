@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import Proposal, User
 from provisioning.models import DriftFinding
 
 
@@ -52,17 +52,21 @@ def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 "url": url,
                 "icon": entry.icon,
                 "active": request.path.startswith(_section(url)),
-                "count": _count(entry),
+                "count": _count(entry, person),
             }
         )
     return shown
 
 
-def _count(entry: Entry) -> int:
+def _count(entry: Entry, person: User) -> int:
     """How many things of an entry wait for a person: one indexed count."""
-    if entry.route != "provisioning:drift":
-        return 0
-    return DriftFinding.objects.waiting_for_a_person().count()
+    match entry.route:
+        case "provisioning:drift":
+            return DriftFinding.objects.waiting_for_a_person().count()
+        case "accounts:accounts":
+            return Proposal.objects.waiting_for(person).count()
+        case _:
+            return 0
 
 
 def _section(url: str) -> str:

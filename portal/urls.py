@@ -24,3 +24,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 if settings.SANDBOX:
     urlpatterns.append(path("sandbox/", include("sandbox.urls")))
+
+handler500 = "portal.views.failed"

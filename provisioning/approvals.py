@@ -92,8 +92,8 @@ def has_decided(person: User, request: AccessRequest) -> bool:
     """Whether this person has said their word on the plan as it is now."""
     theirs = Decision.objects.filter(request=request, approver=person)
     said = set(theirs.values_list("fingerprint", flat=True))
-    # Most people have said nothing, and a fingerprint costs some queries.
-    return bool(said) and plan.fingerprint(spec_for_request(request)) in said
+    # Most people have said nothing. Where the switch group leads is no part of a fingerprint.
+    return bool(said) and plan.fingerprint(spec_for_request(request, group_targets=())) in said
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ approver is the same without the last part. A message only says which grant: eve
 read here, so a lost, doubled, late or forged message does no harm.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
 import structlog
 
 from accounts.models import AwsAccount, Offer
-from audit.clock import database_now
+from audit.clock import carried_on, database_now
 from provisioning import approvals, authz, lifecycle, pacing
 from provisioning.aws.errors import AwsError, Kind
 from provisioning.core import plan, states
@@ -22,9 +22,12 @@ from provisioning.entry import Doors
 from provisioning.failures import in_words
 from provisioning.models import ATTENTION_AFTER, Grant
 from provisioning.settle import UserGone, settle, sides
-from provisioning.specs import spec_for_grant, spec_for_request
+from provisioning.specs import spec_for_request, spec_for_work
 
 log = structlog.get_logger(__name__)
+
+type Clock = Callable[[], datetime]
+"""The database's clock, carried on."""
 
 UNKNOWN_AFTER: Final = 7
 """Attempts, two minutes in all, after which a user that AWS does not know counts as gone [4.6]."""
@@ -41,21 +44,22 @@ class RightsLost(Exception):
 
 def converge(grant_id: int) -> None:
     """Make AWS match one grant, and record what was seen. Never raises for what AWS answers."""
-    grant = lifecycle.claim(grant_id, database_now())
+    now = database_now()
+    grant = lifecycle.claim(grant_id, now)
     if grant is None:
         return
     with structlog.contextvars.bound_contextvars(grant=grant.code):
         try:
-            _run(grant)
+            _run(grant, carried_on(now))
         except lifecycle.StaleState:
             # Revoked meanwhile, or taken over after the lease ran out: the row says what is next.
             log.info("grant_superseded")
 
 
-def _run(grant: Grant) -> None:
+def _run(grant: Grant, clock: Clock) -> None:
     try:
-        if lifecycle.begin(grant, database_now()):
-            _work(grant)
+        if lifecycle.begin(grant, clock()):
+            _work(grant, clock)
     except (PlanChanged, RightsLost) as error:
         _refuse(grant, str(error))
     except UserGone:
@@ -73,17 +77,23 @@ def _run(grant: Grant) -> None:
         lifecycle.note_failure(grant, CRASHED, database_now())
 
 
-def _work(grant: Grant) -> None:
-    """Enter both accounts, and while they answer make sure that the decision still holds."""
-    now, spec = database_now(), spec_for_grant(grant)
-    needed = sides(grant, now)
-    _take_room(grant, needed, now)
+def _work(grant: Grant, clock: Clock) -> None:
+    """Enter both accounts, and while they answer make sure that the rest may be done.
+
+    Entering changes nothing in AWS. Before the first call that may, there is room for all calls,
+    and what was decided still holds.
+    """
+    now = clock()
+    spec = spec_for_work(grant, now)
     with Doors(grant.request.offer.pair, spec) as doors:
         try:
+            doors.open(Side.TARGET)
+            needed = sides(grant, now)
             for side in needed:
                 doors.open(side)
-            _refuse_changed(grant)
-            settle(grant, spec, doors)
+            _take_room(grant, needed, now)
+            _refuse_changed(grant, now)
+            settle(grant, spec, doors, clock)
         finally:
             _learn(grant, doors)
 
@@ -121,11 +131,12 @@ def _account(grant: Grant, side: Side) -> AwsAccount:
     return pair.source if side is Side.SOURCE else pair.target
 
 
-def _refuse_changed(grant: Grant) -> None:
+def _refuse_changed(grant: Grant, now: datetime) -> None:
     """Before access or more time is given: is this still what was decided, by people who may?"""
-    if grant.is_given or not grant.should_exist(database_now()):
+    if grant.is_given or not grant.should_exist(now):
         return
-    if plan.fingerprint(spec_for_request(grant.rests_on)) != grant.fingerprint:
+    decided = spec_for_request(grant.rests_on, group_targets=())
+    if plan.fingerprint(decided) != grant.fingerprint:
         raise PlanChanged(
             "The account, the pair or the IAM user was changed after the decision, so the plan is "
             "no longer the one that was approved. Nothing was made; please ask again."
@@ -143,8 +154,9 @@ def _refuse_changed(grant: Grant) -> None:
 def _refuse(grant: Grant, reason: str) -> None:
     """What was approved may no longer be given: end the access, or leave it its former end."""
     if grant.is_extending:
-        lifecycle.take_back_extension(grant, reason=reason, now=database_now())
-        _run(grant)
+        now = database_now()
+        lifecycle.take_back_extension(grant, reason=reason, now=now)
+        _run(grant, carried_on(now))
         return
     _end(grant, reason)
 

@@ -34,7 +34,7 @@ from provisioning.core.states import Phase
 from provisioning.entry import enter_for_scan
 from provisioning.failures import in_words
 from provisioning.models import AccountScan, DriftFinding, Grant, GrantQuerySet
-from provisioning.specs import group_spec, spec_of_role
+from provisioning.specs import group_spec, spec_of_role, specs_of_roles
 
 log = structlog.get_logger(__name__)
 
@@ -204,6 +204,7 @@ class _Scan:
 
     def __post_init__(self) -> None:
         self.account = self.row.account
+        self.began: datetime = self.row.started_at  # type: ignore[assignment]  # It is claimed.
         pairs = AccountPair.objects.filter(
             source=self.account, retired_at__isnull=True
         ).select_related("source")
@@ -234,7 +235,7 @@ class _Scan:
     def _hold(self) -> None:
         """Renew the claim. Raises Superseded when another worker has it."""
         held = AccountScan.objects.filter(
-            pk=self.row.pk, started_at=self.row.started_at, finished_at__isnull=True
+            pk=self.row.pk, started_at=self.began, finished_at__isnull=True
         )
         if held.update(leased_until=database_now() + LEASE) != 1:
             raise Superseded
@@ -256,9 +257,10 @@ class _Scan:
         """What AWS should show, by the rows of this moment. AWS allows an account some thousand
         roles, so they fit in memory."""
         now = database_now()
-        for grant in _comparable().live().filter(request__offer__pair__target=self.account):
-            if self._is_settled(grant, now):
-                self.expected[grant.role_name.lower()] = grant.pk, spec_of_role(grant)
+        here = Grant.objects.live().filter(request__offer__pair__target=self.account)
+        settled = here.settled_before(self.began, now)
+        for pk, spec in specs_of_roles(settled):
+            self.expected[spec.role_name.lower()] = pk, spec
 
     def _is_as_expected(self, name: str, role: FoundRole, now: datetime) -> bool:
         """Whether nothing about a role needs another look at its row, as with nearly all."""
@@ -273,7 +275,7 @@ class _Scan:
         now = database_now()
         codes = {name.rpartition("-")[2] for name, _ in roles}
         rows = _comparable().filter(
-            Q(ended_at__isnull=True) | Q(ended_at__gte=self.row.started_at),
+            Q(ended_at__isnull=True) | Q(ended_at__gte=self.began),
             request__offer__pair__target=self.account,
             code__in=codes,
         )
@@ -285,18 +287,12 @@ class _Scan:
                 self._note(found)
                 continue
             self.roles_seen.add(grant.pk)
-            if self._is_settled(grant, now):
+            if grant.is_settled_before(self.began, now):
                 self._note(drift.of_role(spec_of_role(grant), role, now), grant)
-
-    def _is_settled(self, grant: Grant, now: datetime) -> bool:
-        """Whether AWS should have been as wanted when the scan began, and nobody is at work."""
-        at_work = grant.leased_until is not None and grant.leased_until > now
-        settled = grant.settled_at is not None and grant.settled_at < self.row.started_at  # type: ignore[operator]  # A scan that runs has begun.
-        return settled and not at_work and grant.reopened_at is None and grant.should_exist(now)
 
     def _missing_roles(self) -> None:
         here = Grant.objects.live().filter(
-            request__offer__pair__target=self.account, settled_at__lt=self.row.started_at
+            request__offer__pair__target=self.account, settled_at__lt=self.began
         )
         missing = [pk for pk in here.values_list("pk", flat=True) if pk not in self.roles_seen]
         now = database_now()
@@ -306,7 +302,7 @@ class _Scan:
     def _load(self, keys: Iterable[int], now: datetime) -> Iterator[Grant]:
         for some in batched(keys, CHUNK):
             for grant in _comparable().filter(pk__in=some):
-                if self._is_settled(grant, now):
+                if grant.is_settled_before(self.began, now):
                     yield grant
 
     # --- Switch groups -----------------------------------------------------------------------
@@ -348,7 +344,7 @@ class _Scan:
             if group.lower() in self.groups_seen:
                 self._note(drift.extra_member(group, user.name, user.unique_id))
         now = database_now()
-        rows = memberships(self.account).filter(settled_at__lt=self.row.started_at)
+        rows = memberships(self.account).filter(settled_at__lt=self.began)
         missing = [
             pk
             for pk, group, unique_id in rows.values_list(
@@ -399,7 +395,7 @@ class _Scan:
             # Nobody can use what goes through this group: each access says so, and is repairable.
             through = memberships(self.account).filter(
                 request__offer__pair__switch_group__iexact=row.name,
-                settled_at__lt=self.row.started_at,
+                settled_at__lt=self.began,
             )
             lifecycle.look_again(through.values_list("pk", flat=True), now)
         elif row.kind == Kind.ORPHAN and row.seen >= 2:

@@ -31,8 +31,13 @@ WORKER = "system:worker"
 SWEEPER = "system:sweeper"
 
 LEASE = timedelta(seconds=90)
-"""Longer than one call to AWS can take with its time-outs and retries; renewed before each step."""
+LONGEST_CALL = timedelta(seconds=80)
+"""What one call to AWS can take with its time-outs and retries. A lease is renewed before each step
+that it might not outlast."""
 LONGEST_BACK_OFF = timedelta(minutes=5)
+LONGEST_WAIT_TO_REMOVE = timedelta(seconds=75)
+"""What is over is tried again sooner, however long AWS has refused: within two minutes after it
+lets us again nothing is left."""
 PAIR_RETRY = timedelta(minutes=1)
 PAIR_ENDING_RETRY = timedelta(seconds=15)
 
@@ -585,25 +590,42 @@ def lift_pause(stop: Stop, *, actor: str, sentence: str, now: datetime) -> None:
 def claim(grant_id: int, now: datetime) -> Grant | None:
     """Take a grant for work, or None when it has ended or another worker holds it."""
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
-    claimed = (
-        Grant.objects.live()
-        .filter(free, pk=grant_id)
-        .update(generation=F("generation") + 1, leased_until=now + LEASE)
-    )
-    if not claimed:
-        return None
-    whole = Grant.objects.with_parties()
-    return whole.select_related("request__identity", "request__profile_version").get(pk=grant_id)
+    mine = Grant.objects.live().filter(free, pk=grant_id)
+    # One transaction: a revocation breaks a lease, and another worker's claim right after it would
+    # otherwise be read here as one's own, with its generation.
+    with transaction.atomic():
+        if mine.update(generation=F("generation") + 1, leased_until=now + LEASE) != 1:
+            return None
+        grant = Grant.objects.for_work().get(pk=grant_id)
+    for request in (grant.request, grant.rests_on):
+        _share(grant, request)
+    return grant
+
+
+def _share(grant: Grant, request: AccessRequest) -> None:
+    """Let a request use the rows that were read with the grant, where it names the same ones."""
+    if request.identity_id == grant.identity_id:
+        request.identity = grant.identity
+    if request.profile_version_id == grant.profile_version_id:
+        request.profile_version = grant.profile_version
+    if request.offer_id == grant.request.offer_id:
+        request.offer = grant.request.offer
+    if request.extends_id == grant.pk:
+        request.extends = grant
 
 
 def renew(grant: Grant, now: datetime, *, intent: bool = False) -> bool:
     """Hold on to a claim before a step. False when it is lost or the access was revoked since.
 
-    `intent` says that the step makes something: that is stored before it is done.
+    `intent` says that the step makes something: that is stored before it is done. Where that was
+    said before, and the lease outlasts the step anyway, reading is enough.
     """
     held = Grant.objects.filter(
         pk=grant.pk, generation=grant.generation, revoked_at=grant.revoked_at
     )
+    says_nothing_new = grant.intent_at is not None or not intent
+    if says_nothing_new and held.filter(leased_until__gte=now + LONGEST_CALL).exists():
+        return True
     values = {"leased_until": now + LEASE}
     if intent and grant.intent_at is None:
         values["intent_at"] = grant.intent_at = now
@@ -730,7 +752,7 @@ def note_failure(grant: Grant, error: str, now: datetime) -> None:
             last_error=error,
             attempts=attempts,
             leased_until=None,
-            next_check_at=now + back_off(attempts),
+            next_check_at=now + back_off(attempts, _longest_wait(grant, now)),
         )
         append(
             kind="grant:failed",
@@ -747,9 +769,16 @@ def _phase_after_failure(grant: Grant, now: datetime) -> Phase:
     return Phase(grant.phase) if grant.should_exist(now) else Phase.ENDING
 
 
-def back_off(attempts: int) -> timedelta:
-    """Doubling from 2 seconds to 5 minutes, with jitter so that a thousand do not come at once."""
-    seconds = min(2.0**attempts, LONGEST_BACK_OFF.total_seconds())
+def _longest_wait(grant: Grant, now: datetime) -> timedelta:
+    return LONGEST_BACK_OFF if grant.should_exist(now) else LONGEST_WAIT_TO_REMOVE
+
+
+def back_off(attempts: int, longest: timedelta = LONGEST_BACK_OFF) -> timedelta:
+    """Doubling from 2 seconds to the longest, with jitter so that a thousand do not come at once.
+
+    With any number of attempts: a removal is tried for ever.
+    """
+    seconds = min(2.0 ** min(attempts, 16), longest.total_seconds())
     return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311  # Not a secret.
 
 
@@ -836,7 +865,7 @@ def note_failed_look(request: AccessRequest, problem: str, began: datetime) -> N
     found = {"steps": [], "findings": []} | (request.preview or {})
     AccessRequest.objects.filter(look_due(began), pk=request.pk).update(
         preview=found | {"problem": problem, "failed": failed},
-        next_look_at=began + back_off(min(failed, 16)),
+        next_look_at=began + back_off(failed),
     )
 
 

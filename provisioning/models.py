@@ -1,6 +1,7 @@
 """What moves: access requests, decisions, grants, and what was seen in AWS for them."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -64,9 +65,9 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             "terms_by",
         )
 
-    def to_decide(self, person: User) -> Self:
-        """Requests of others that a person may decide on in some stage, whatever became of them."""
-        offers = Offer.objects.decided_by(person).values("pk")
+    def to_decide(self, person: User, offers: Sequence[int]) -> Self:
+        """Requests of others for the offers that a person decides on in some stage, whatever became
+        of them."""
         return self.filter(offer__in=offers).exclude(requester=person)
 
     def asking(self, person: User) -> Self:
@@ -206,6 +207,10 @@ class AccessRequest(models.Model):
         ]
         indexes = [
             models.Index(fields=["state", "lapses_at"], name="request_state_lapses"),
+            # What lists are read by, a page at a time (docs/adr/0024).
+            models.Index(fields=["requester", "id"], name="request_by_person"),
+            models.Index(fields=["offer", "id"], name="request_by_offer"),
+            models.Index(fields=["id"], condition=Q(state="pending"), name="request_waiting"),
             models.Index(
                 fields=["batch"], condition=Q(batch__isnull=False), name="request_sent_together"
             ),
@@ -387,6 +392,18 @@ class GrantQuerySet(models.QuerySet["Grant"]):
             "profile_version__profile",
         )
 
+    def for_work(self) -> Self:
+        """Fetch what a worker needs and no more: the database plans a join of twelve tables for
+        longer than it takes to read these."""
+        return self.select_related(
+            "request__requester",
+            "authority",
+            "identity",
+            "profile_version",
+            "request__offer__pair__source",
+            "request__offer__pair__target",
+        ).defer("request__preview", "authority__preview")
+
     def held_by(self, person: User) -> Self:
         """A person's own grants."""
         return self.filter(request__requester=person)
@@ -401,6 +418,19 @@ class GrantQuerySet(models.QuerySet["Grant"]):
     def live(self) -> Self:
         """Grants whose access may still exist somewhere."""
         return self.exclude(phase=Phase.ENDED)
+
+    def settled_before(self, moment: datetime, now: datetime) -> Self:
+        """Grants that AWS was as wanted for before some moment, and that nobody is at work on.
+
+        The same for many as `Grant.is_settled_before` for one.
+        """
+        return self.filter(
+            settled_at__lt=moment,
+            reopened_at__isnull=True,
+            revoked_at__isnull=True,
+            starts_at__lte=now,
+            ends_at__gt=now,
+        ).exclude(leased_until__gt=now)
 
     def due(self, now: datetime) -> Self:
         """Grants that a worker should look at: first who is to be locked out, then other removals;
@@ -500,6 +530,31 @@ class Grant(models.Model):
         indexes = [
             models.Index(fields=["next_check_at"], condition=~Q(phase="ended"), name="grant_due"),
             models.Index(fields=["phase", "ends_at"], name="grant_phase_ends"),
+            # What the list of grants is read by, a page at a time, and counted by (docs/adr/0024).
+            models.Index(
+                fields=["starts_at", "id"], condition=~Q(phase="ended"), name="grant_live_starts"
+            ),
+            models.Index(
+                fields=["ends_at", "id"], condition=~Q(phase="ended"), name="grant_live_ends"
+            ),
+            models.Index(
+                fields=["ended_at", "id"], condition=Q(phase="ended"), name="grant_over_ended"
+            ),
+            models.Index(
+                fields=["revoked_at"],
+                condition=~Q(phase="ended") & Q(revoked_at__isnull=False),
+                name="grant_revoked",
+            ),
+            models.Index(
+                fields=["starts_at"],
+                condition=~Q(phase="ended") & Q(attempts__gte=ATTENTION_AFTER) & ~Q(last_error=""),
+                name="grant_attention",
+            ),
+            models.Index(
+                fields=["starts_at"],
+                condition=Q(phase="scheduled", revoked_at__isnull=True),
+                name="grant_scheduled",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -575,6 +630,12 @@ class Grant(models.Model):
         return states.should_exist(
             starts_at=self.starts_at, ends_at=self.ends_at, revoked_at=self.revoked_at, now=now
         )
+
+    def is_settled_before(self, moment: datetime, now: datetime) -> bool:
+        """Whether AWS was as wanted before some moment, and nobody is at work at `now`."""
+        at_work = self.leased_until is not None and self.leased_until > now
+        settled = self.settled_at is not None and self.settled_at < moment
+        return settled and not at_work and self.reopened_at is None and self.should_exist(now)
 
     def is_scheduled_at(self, now: datetime) -> bool:
         """Whether the start is still to come, with nothing said against it."""

@@ -126,17 +126,18 @@ def in_data(found: Iterable[Finding]) -> list[dict[str, str]]:
 def static_obstacles(request: AccessRequest) -> list[str]:
     """Why a request could never be set up, as far as that is known without asking AWS. It need
     not be stored yet."""
-    return [_said(one) for one in _static(request)]
+    return [_said(one) for one in _static(spec_for_request(request))]
 
 
-def _static(request: AccessRequest) -> list[dict[str, str]]:
-    return in_data(preflight.blocking(preflight.static_findings(spec_for_request(request))))
+def _static(spec: GrantSpec) -> list[dict[str, str]]:
+    return in_data(preflight.blocking(preflight.static_findings(spec)))
 
 
-def obstacles(request: AccessRequest) -> list[str]:
+def obstacles(request: AccessRequest, spec: GrantSpec | None = None) -> list[str]:
     """Why a request cannot be approved now: what the newest look found, and what follows from the
-    registry as it is at this moment. Each with what to do."""
-    seen = {one["key"]: one for one in (*_static(request), *request.obstacles)}
+    registry as it is at this moment. Each with what to do. `spec` spares reading that again."""
+    spec = spec or spec_for_request(request)
+    seen = {one["key"]: one for one in (*_static(spec), *request.obstacles)}
     return [_said(one) for one in seen.values()]
 
 

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 
+from accounts import four_eyes
 from accounts.models import AccountPair, AwsAccount, Offer, User
 from audit.clock import database_now
 from audit.models import append
@@ -90,6 +91,9 @@ class _Deed:
 
 @transaction.atomic
 def _take_out(thing: Thing, deed: _Deed) -> None:
+    if isinstance(thing, User):
+        # While both admins are there: the rule of the second one must outlive the first's going.
+        four_eyes.settle()
     found, now = dependents(thing), database_now()
     revoked = end_all(found, actor=deed.actor, sentence=deed.sentence, reason=deed.reason)
     pairs = list(found.pairs)

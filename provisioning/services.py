@@ -254,17 +254,18 @@ def decide(
             Grant.objects.select_for_update(of=("self",)).get(pk=request.extends_id)
         locked = AccessRequest.objects.select_for_update(of=("self",)).with_parties()
         request = locked.get(pk=request.pk)
-        require(authz.can_decide(approver, request, database_now()))
+        now = database_now()
+        require(authz.can_decide(approver, request, now))
         spec = specs.spec_for_request(request)
         if verdict == Decision.Verdict.APPROVED:
             require(_still_may_ask(request))
             require(authz.not_stopped(request.requester, request.offer.pair))
             if plan.fingerprint(spec) != fingerprint:
                 raise PlanMoved("The plan has changed since you opened this page. Look again.")
-            if obstacles := preview.obstacles(request):
+            if obstacles := preview.obstacles(request, spec):
                 raise CannotBeSetUp(authz.Answer(tuple(obstacles)))
         stage = approvals.progress_now(request).open_stage
-        name, now = stage.name if stage else "", database_now()
+        name = stage.name if stage else ""
         said = f"{approver.label} {verdict.label.lower()} in the stage “{name}”."
         grant = lifecycle.decide(
             Decision(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from audit.clock import carried_on, database_now
 from provisioning import lifecycle
 from provisioning.aws import iam
 from provisioning.aws.errors import AwsError, Kind
@@ -28,7 +27,7 @@ from provisioning.core.steps import (
 from provisioning.entry import Doors
 from provisioning.failures import not_converging
 from provisioning.models import Grant
-from provisioning.specs import others_need_membership
+from provisioning.specs import others_need_membership, with_group
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -46,12 +45,12 @@ class UserGone(Exception):
     """The IAM user does not exist any more, or is another one of the same name [4.3]."""
 
 
-def settle(grant: Grant, spec: GrantSpec, doors: Doors) -> None:
-    """Do what may be done now, and record the phase.
+def settle(grant: Grant, spec: GrantSpec, doors: Doors, clock: Callable[[], datetime]) -> None:
+    """Do what may be done now by the database's clock, and record the phase.
 
     Raises AwsError, ForeignObject, UserGone, and StaleState when the claim is lost.
     """
-    _Run(grant, spec, doors, carried_on(database_now())).settle()
+    _Run(grant, spec, doors, clock).settle()
 
 
 def sides(grant: Grant, now: datetime) -> tuple[Side, ...]:
@@ -73,22 +72,34 @@ class _Run:
     assumed: Found | None = None
     """What need not be read, because AWS has acknowledged it."""
     done: list[PlanStep] = field(default_factory=list)
+    over: bool = False
+    """Whether the access was seen to be over."""
     unreachable: AwsError | None = None
     """Why one of the accounts can't be entered, which a removal goes on without."""
 
     def settle(self) -> None:
         """Observe, plan and apply until the plan holds nothing more that may be done."""
+        self._look_at_the_clock()
         self._lock_out()
         if self._nobody_touched_it():
             self.assumed = plan.as_made(self.spec, locked=self.grant.locked_out_at is not None)
         for _ in range(PASSES):
-            now = self.now()
-            keep = others_need_membership(self.grant, now)
-            self.spec = replace(self.spec, keep_membership=keep)
+            now = self._look_at_the_clock()
             wanted = plan.desired(self.spec, now)
             if self._pass(wanted, self._clients(now)):
                 return
         raise not_converging()
+
+    def _look_at_the_clock(self) -> datetime:
+        """The present time. Once the access is over, whether another one needs the membership."""
+        now = self.now()
+        if not self.over and not self.grant.should_exist(now):
+            self.over = True
+            self._keep(others_need_membership(self.grant, now))
+        return now
+
+    def _keep(self, membership: bool) -> None:
+        self.spec = replace(self.spec, keep_membership=membership)
 
     def _nobody_touched_it(self) -> bool:
         """Whether a removal may begin from what was made. The first failure or remark ends that."""
@@ -122,7 +133,7 @@ class _Run:
             raise error
         log.info("assumption_dropped", error=str(error))
         self.assumed = None
-        self.spec = replace(self.spec, group_is_ready=False)
+        self.spec = with_group(self.spec, self.grant)
 
     # --- Reaching both accounts --------------------------------------------------------------
 
@@ -131,8 +142,7 @@ class _Run:
 
         Either account may have shut us out. That must not keep the way through the other one open.
         """
-        over = not self.grant.should_exist(now)
-        idle = over and self.spec.keep_membership
+        idle = not self.grant.should_exist(now) and self.spec.keep_membership
         needed = (Side.TARGET,) if idle else (Side.TARGET, Side.SOURCE)
         clients = {side: self._client(side) for side in needed}
         return iam.Clients(clients.get(Side.SOURCE), clients[Side.TARGET], self.doors.beside)
@@ -180,13 +190,21 @@ class _Run:
         """
         done: list[PlanStep] = []
         alone = [step for step in steps if step.side is Side.SOURCE]
-        beside = self._begin(clients, alone[0]) if len(alone) == 1 else None
         rest = [step for step in steps if len(alone) != 1 or step is not alone[0]]
+        beside, held = None, len(alone) == 1
+        if held:
+            # What leaves at the same moment needs to be held on to once.
+            self._hold(alone[0], *rest[:1])
+            beside = self._begin(clients, alone[0])
         try:
             for step in rest:
                 if beside is not None and plan.arms(step):
                     beside.result()
-                if self._may(step):
+                    held = False
+                if not held:
+                    self._hold(step)
+                held = False
+                if not self._stays(step):
                     iam.apply(clients.on(step.side), step)
                     self._note(step, done)
         except AwsError as error:
@@ -205,17 +223,25 @@ class _Run:
 
     def _begin(self, clients: iam.Clients, step: PlanStep) -> Future[None] | None:
         """Send a step of the source account on its way, beside those of the target."""
-        if not self._may(step):
+        if self._stays(step):
             return None
         return clients.beside.submit(iam.apply, clients.on(step.side), step)
 
-    def _may(self, step: PlanStep) -> bool:
-        """Hold on to the claim right before a step. Raises StaleState when it is lost."""
-        if not lifecycle.renew(self.grant, self.now(), intent=step.gives):
+    def _hold(self, *steps: PlanStep) -> None:
+        """Hold on to the claim right before steps. Raises StaleState when it is lost."""
+        gives = any(step.gives for step in steps)
+        if not lifecycle.renew(self.grant, self.now(), intent=gives):
             raise lifecycle.StaleState("Revoked meanwhile, or another worker took over.")
-        # Another access of this user may have been approved since this run began.
-        leaves = isinstance(step, RemoveUserFromGroup)
-        return not (leaves and others_need_membership(self.grant, self.now()))
+
+    def _stays(self, step: PlanStep) -> bool:
+        """Whether the user is to stay in the group after all: another access of theirs may have
+        been approved since this run began."""
+        if not isinstance(step, RemoveUserFromGroup):
+            return False
+        needed = others_need_membership(self.grant, self.now())
+        if needed:
+            self._keep(True)
+        return needed
 
     def _note(self, step: PlanStep, done: list[PlanStep]) -> None:
         log.info("step_done", call=step.call)

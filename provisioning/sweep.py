@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from django.db.models import Exists, OuterRef, Q
 
+from accounts import proposals
 from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity
 from audit.clock import database_now
 from provisioning import (
@@ -39,8 +40,12 @@ STOP_BATCHES = 5
 """Of a red button in one round, so that the rest of the round is not kept waiting."""
 PATIENCE = timedelta(seconds=20)
 """How long a nudge may stay unanswered before the sweeper does the work itself."""
+LOCK_OUT_PATIENCE = timedelta(seconds=5)
+"""The same where somebody is to be locked out: that is open until a worker has been there."""
 PAUSE = timedelta(seconds=5)
 """Between two rounds, unless the operators say otherwise."""
+PAUSE_ALONE = timedelta(seconds=1)
+"""The same while the broker is away: nothing that people do is heard of in another way."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Job:
     task: Any
     work: Callable[[int], None]
     pk: int
+    patience: timedelta = PATIENCE
 
 
 @dataclass
@@ -59,7 +65,13 @@ class Sweeper:
 
     nudged: dict[str, datetime] = field(default_factory=dict)
     pause: timedelta = PAUSE
-    """Until the next round: what this one sends has to last the workers so long."""
+    silent_at: datetime | None = None
+    """The last round, if the broker did not answer in it or in an earlier one since it last did."""
+
+    @property
+    def rest(self) -> timedelta:
+        """Until the next round: what this one sends has to last the workers so long."""
+        return self.pause if self.silent_at is None else min(self.pause, PAUSE_ALONE)
 
     def sweep(self) -> int:
         """One round. Returns how many things were due."""
@@ -68,7 +80,8 @@ class Sweeper:
         lapse_requests(now)
         retirement.close_stranded(now)
         created_users.lapse_passwords()
-        jobs = list(due(now, self.pause))
+        proposals.lapse(now)
+        jobs = list(due(now, self.rest))
         self.nudged = {job.key: self.nudged[job.key] for job in jobs if job.key in self.nudged}
         for job in jobs:
             self._handle(job, now)
@@ -76,9 +89,9 @@ class Sweeper:
 
     def _handle(self, job: Job, now: datetime) -> None:
         sent = self.nudged.get(job.key)
-        if sent is not None and now - sent < PATIENCE:
+        if sent is not None and now - sent < job.patience:
             return
-        if sent is None and tasks.nudge(job.task, job.pk):
+        if sent is None and self._nudge(job, now):
             self.nudged[job.key] = now
             return
         self.nudged.pop(job.key, None)
@@ -87,6 +100,15 @@ class Sweeper:
         except Exception:
             # One broken row must not keep the others from their end.
             log.exception("sweep_job_failed", job=job.key)
+
+    def _nudge(self, job: Job, now: datetime) -> bool:
+        """Whether the workers were told. A broker that did not answer is not asked again in the
+        same round: one that hangs takes seconds each time, and what is due would wait for it."""
+        if self.silent_at == now:
+            return False
+        told = tasks.nudge(job.task, job.pk)
+        self.silent_at = None if told else now
+        return told
 
 
 def due(now: datetime, pause: timedelta = PAUSE) -> Iterator[Job]:
@@ -97,6 +119,7 @@ def due(now: datetime, pause: timedelta = PAUSE) -> Iterator[Job]:
             tasks.converge_grant,
             converge.converge,
             grant.pk,
+            LOCK_OUT_PATIENCE if grant.is_to_be_locked_out else PATIENCE,
         )
     for check in _checks(now):
         yield Job(f"check:{check.pk}", tasks.check_connection, onboard.run_check, check.pk)

@@ -20,4 +20,5 @@ PEOPLE = (
     Person("charlie", "Charlie Castro", "is a stranger to the grant (is userC in account A)"),
     Person("dana", "Dana Dahl", "administers accounts, pairs and offers"),
     Person("erin", "Erin Eze", "audits: reads everything, changes nothing"),
+    Person("frank", "Frank Fischer", "administers too: the second admin, where one must confirm"),
 )

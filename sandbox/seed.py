@@ -38,7 +38,11 @@ from sandbox.people import PASSWORD, PEOPLE, Person
 from sandbox.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_NAMES
 
 SETUP: Final = "system:setup"
-ROLES: Final = {"dana": User.Role.ADMIN, "erin": User.Role.AUDITOR}
+ROLES: Final = {
+    "dana": User.Role.ADMIN,
+    "erin": User.Role.AUDITOR,
+    "frank": User.Role.ADMIN,
+}
 APPROVERS: Final = "Approvers"
 APPROVER: Final = "bob"
 REQUESTER: Final = "alice"

@@ -9,7 +9,16 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from accounts.models import AccessProfile, AccountPair, AwsAccount, IamIdentity, Offer, User
+from accounts.models import (
+    AccessProfile,
+    AccountPair,
+    AwsAccount,
+    IamIdentity,
+    Offer,
+    SecondAdmin,
+    User,
+)
+from audit.clock import database_now
 from tests.aws_world import approved, aws, scene
 from tests.factories import (
     AccessProfileFactory,
@@ -77,6 +86,20 @@ def dana(db: None) -> User:
     return UserFactory.create(
         username="dana", first_name="Dana", last_name="Dahl", role=User.Role.ADMIN, is_staff=True
     )
+
+
+@pytest.fixture
+def frank(db: None) -> User:
+    """Another admin."""
+    return UserFactory.create(
+        username="frank", first_name="Frank", last_name="Fischer", role=User.Role.ADMIN
+    )
+
+
+@pytest.fixture
+def second_admin(db: None) -> None:
+    """What widens access waits for a second admin."""
+    SecondAdmin.objects.create(pk=1, state=SecondAdmin.State.ON, changed_at=database_now())
 
 
 @pytest.fixture

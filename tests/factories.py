@@ -28,8 +28,10 @@ from accounts.models import (
     IamIdentity,
     Offer,
     ProfileVersion,
+    Proposal,
     User,
 )
+from accounts.proposal_models import fingerprint
 from audit.clock import database_now
 from provisioning.models import PENDING_LIFETIME, AccessRequest, Decision, Grant
 
@@ -186,6 +188,24 @@ class ApprovalStageFactory(DjangoModelFactory[ApprovalStage]):
     def groups(self: Any, create: bool, named: Any, **kwargs: Any) -> None:
         """Whose members approve."""
         self.groups.set(named or [])
+
+
+class ProposalFactory(DjangoModelFactory[Proposal]):
+    """A proposal of nothing in particular: to make a new group. Name `proposed_by`."""
+
+    class Meta:
+        model = Proposal
+
+    kind = "group"
+    about = Sequence(lambda n: f"group:new:Team {n}")
+    title = "Make the group Team."
+    before = None
+    after = LazyFunction(lambda: {"name": "Team", "members": []})
+    differences = LazyFunction(list)
+    fingerprint = fingerprint(None)
+    proposed_by = SubFactory(UserFactory, role="admin")
+    reason = "Ticket 77: the night shift starts."
+    lapses_at = LazyFunction(lambda: database_now() + timedelta(days=14))
 
 
 class IamIdentityFactory(DjangoModelFactory[IamIdentity]):

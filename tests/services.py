@@ -20,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Services:
         self.durable = durable
         self.ports = {name: free_port() for name in ("database", "broker", "aws")}
         self.own_database = "DATABASE_URL" not in os.environ or _OWN_DATABASE in os.environ
-        self.started: set[str] = set()
+        self.started: dict[str, Child] = {}
         self.supervisor = Supervisor()
         self._folder: Path | None = None
 
@@ -82,9 +83,17 @@ class Services:
         }
         new = [name for name in names if name not in self.started]
         if new:
-            self.started.update(new)
-            self.supervisor.start(*(makers[name]() for name in new))
+            self.started.update({name: makers[name]() for name in new})
+            self.supervisor.start(*(self.started[name] for name in new))
             self.supervisor.wait_ready(timeout=START_TIMEOUT)
+
+    def restart_database(self) -> None:
+        """Stop PostgreSQL at once, whoever is connected, and start it again on the same data."""
+        database = self.started["database"]
+        database.ask_to_stop()
+        database.wait_until(time.monotonic() + START_TIMEOUT)
+        database.spawn()
+        self.supervisor.wait_ready(timeout=START_TIMEOUT)
 
     def stop(self) -> None:
         """Stop what was started and remove its files."""

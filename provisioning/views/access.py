@@ -1,18 +1,17 @@
 """My access: what a person can use now, and the way in."""
 
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from audit.clock import database_now
-from provisioning import pages, services
+from provisioning import keyset, listing, pages, services
 from provisioning.core.states import Phase
 from provisioning.models import AccessRequest, Grant
-from provisioning.views.common import (
-    STOP_POLLING,
-    person_of,
-)
+from provisioning.views.common import PAGE, STOP_POLLING, known_keys, person_of
+
+LATEST = 10
+"""Of what is over, shown below what a person has."""
 
 
 @require_GET
@@ -32,11 +31,19 @@ def my_access(request: HttpRequest) -> HttpResponse:
     if request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
         status = STOP_POLLING if settled else 200
         return render(request, "provisioning/access.html#live", context, status=status)
-    over = AccessRequest.objects.filter(requester=person).exclude(state="pending").with_parties()
-    # An approved extension lives on in the grant that it extends.
-    over = over.exclude(extends__isnull=False, state="approved")
-    context["over"] = over.filter(Q(grant=None) | Q(grant__phase=Phase.ENDED))[:10]
+    newest = listing.over_for(person).with_parties().order_by("-id")[: LATEST + 1]
+    context["over"] = newest[:LATEST]
+    context["more_over"] = len(newest) > LATEST
     return render(request, "provisioning/access.html", context)
+
+
+@require_GET
+def my_history(request: HttpRequest) -> HttpResponse:
+    """All that is over of what this person has asked for and had, newest first."""
+    known_keys(request)
+    over = listing.over_for(person_of(request)).with_parties()
+    page = keyset.page(over, listing.NEWEST_FIRST, request.GET, PAGE)
+    return render(request, "provisioning/access_history.html", {"page": page})
 
 
 def _is_settled(one: pages.Access) -> bool:

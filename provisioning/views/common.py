@@ -1,13 +1,17 @@
 """What all pages share: who asks, what they may see, where a page is cut."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Concatenate
 
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.forms import Form
+from django.http import HttpRequest, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 
 from accounts.models import User
+from provisioning import keyset
+from provisioning.keyset import Order
 from provisioning.models import AccessRequest, Grant
 
 PAGE = 50
@@ -38,12 +42,46 @@ def load_grant(request: HttpRequest, code: str) -> Grant:
     return get_object_or_404(visible, code=code)
 
 
-def for_overseers[**P](
-    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def known_keys(
+    request: HttpRequest, form: type[Form] = Form, *more: str, paged: bool = True
+) -> None:
+    """Raise BadRequest where the address of a list says what the list does not know: a filter that
+    is silently left out would show more than was asked for."""
+    pages = (keyset.AFTER, keyset.BEFORE) if paged else ()
+    unknown = set(request.GET) - {*form.base_fields, *pages, *more}
+    if unknown:
+        raise BadRequest(f"A list knows no {sorted(unknown)}.")
+
+
+def chosen_order(request: HttpRequest, orders: Mapping[str, Order]) -> tuple[str, Order]:
+    """The order that an address names, the first one by default."""
+    name = request.GET.get("sort") or next(iter(orders))
+    if name not in orders:
+        raise BadRequest("A list knows no such order.")
+    return name, orders[name]
+
+
+def headings(orders: Mapping[str, Order], chosen: str) -> dict[str, dict[str, str]]:
+    """For each column that a list is sorted by: how it is now, and the order that its link asks
+    for, which is the other way round where it is chosen."""
+    columns = {}
+    for column in dict.fromkeys(name.removeprefix("-") for name in orders):
+        usual = next(name for name in orders if name.removeprefix("-") == column)
+        other = column if usual != column else f"-{column}"
+        is_chosen = chosen in {usual, other}
+        columns[column] = {
+            "sort": other if chosen == usual else usual,
+            "aria": ("descending" if chosen.startswith("-") else "ascending") if is_chosen else "",
+        }
+    return columns
+
+
+def for_overseers[**P, Answer: HttpResponseBase](
+    view: Callable[Concatenate[HttpRequest, P], Answer],
+) -> Callable[Concatenate[HttpRequest, P], Answer]:
     """Only admins and auditors; everybody else is told so (403)."""
 
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
         if not person_of(request).sees_everything:
             raise PermissionDenied("This page is for admins and auditors.")
         return view(request, *args, **kwargs)

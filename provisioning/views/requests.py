@@ -15,12 +15,13 @@ from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import approvals as approval_rules
-from provisioning import authz, pages, questions, services
+from provisioning import authz, keyset, listing, pages, questions, services
 from provisioning import terms as terms_service
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
 from provisioning.forms import (
     CommentForm,
+    DecidedFilterForm,
     DecisionForm,
     ExtendForm,
     GiveBackForm,
@@ -33,11 +34,15 @@ from provisioning.specs import spec_for_request
 from provisioning.views.common import (
     PAGE,
     STOP_POLLING,
+    known_keys,
     load,
     load_grant,
     person_of,
     posted,
 )
+
+LATEST = 20
+"""Of what was decided, shown below what waits."""
 
 
 @require_http_methods(["GET", "POST"])
@@ -310,19 +315,45 @@ def _conflict(request: HttpRequest, code: str, words: str) -> HttpResponse:
 @require_GET
 def approvals(request: HttpRequest) -> HttpResponse:
     """What waits for this person's decision, and what was decided lately."""
-    person = person_of(request)
-    to_decide = AccessRequest.objects.to_decide(person).with_parties()
-    waiting = AccessRequest.objects.asking(person).with_parties().order_by("id")
-    waiting = waiting.prefetch_related("decisions", "offer__stages")[:PAGE]
-    context = {
-        "waiting": [_with_tally(asked, person) for asked in waiting],
-        "decided": to_decide.exclude(state="pending").prefetch_related("decisions__approver")[:20],
-        "is_approver": Offer.objects.decided_by(person).exists(),
-    }
+    known_keys(request)
+    person, offers = person_of(request), _decided_by(request)
+    to_decide = AccessRequest.objects.to_decide(person, offers).with_parties()
+    waiting = AccessRequest.objects.asking(person).with_parties()
+    waiting = waiting.prefetch_related("decisions", "offer__stages")
+    page = keyset.page(waiting, listing.OLDEST_FIRST, request.GET, PAGE)
+    context = {"waiting": [_with_tally(asked, person) for asked in page.rows], "page": page}
     template = "provisioning/approvals.html"
     if request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
-        template += "#live"
+        context["is_approver"] = bool(offers)
+        return render(request, f"{template}#live", context)
+    settled = to_decide.exclude(state="pending").prefetch_related("decisions__approver")
+    newest = settled.order_by("-id")[: LATEST + 1]
+    context |= {
+        "is_approver": bool(offers),
+        "decided": newest[:LATEST],
+        "more_decided": len(newest) > LATEST,
+    }
     return render(request, template, context)
+
+
+@require_GET
+def decided(request: HttpRequest) -> HttpResponse:
+    """All requests of others that this person could decide on and that are decided, or over."""
+    known_keys(request, DecidedFilterForm)
+    form = DecidedFilterForm(request.GET)
+    if not form.is_valid():
+        return render(request, "provisioning/decided.html", {"form": form}, status=422)
+    found = AccessRequest.objects.to_decide(person_of(request), _decided_by(request))
+    found = found.exclude(state="pending").with_parties().prefetch_related("decisions__approver")
+    page = keyset.page(form.narrowed(found), listing.NEWEST_FIRST, request.GET, PAGE)
+    context = {"form": form, "page": page, "filtered": any(form.cleaned_data.values())}
+    return render(request, "provisioning/decided.html", context)
+
+
+def _decided_by(request: HttpRequest) -> list[int]:
+    """Offers whose requests this person decides on; by their keys, so that the database knows how
+    many requests that are (listing)."""
+    return list(Offer.objects.decided_by(person_of(request)).values_list("pk", flat=True))
 
 
 def _with_tally(asked: AccessRequest, person: User) -> AccessRequest:

@@ -1,4 +1,4 @@
-"""Django's admin: people and groups are managed there, and nothing else can be changed."""
+"""Django's admin: people's names and passwords are managed there, and nothing else is changed."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import AwsAccount, Offer, User
+from accounts.models import AwsAccount, Offer, SecondAdmin, User
+from audit.clock import database_now
 from audit.models import AuditEvent, append
 from tests.conftest import ClientFor
 from tests.factories import (
@@ -18,7 +19,7 @@ from tests.factories import (
     UserFactory,
 )
 
-MANAGED = {User, Group}
+MANAGED = {User}
 READ_ONLY = [model for model in admin.site._registry if model not in MANAGED]
 
 
@@ -27,6 +28,7 @@ def everything(offer: Offer, alice: User, bob: User, source: AwsAccount) -> None
     """One row of each kind."""
     GrantFactory.create(request__offer=offer, request__requester=alice, approver=bob)
     ConnectionCheckFactory.create(account=source)
+    GroupFactory.create()
     append(kind="x:y", actor="dana", subject="x:1", sentence="Something happened.")
 
 
@@ -129,26 +131,55 @@ def _form(person: User, **changed: Any) -> dict[str, Any]:
     return stored | changed
 
 
-def test_a_new_role_is_an_audit_event_with_what_changed(
-    client: Client, alice: User, dana: User
-) -> None:
-    team = GroupFactory.create(name="Night shift")
-    url = _url(User, "change", alice.pk)
-    response = client.post(url, _form(alice, role="auditor", groups=[team.pk]))
+def test_a_new_name_is_an_audit_event_with_what_changed(client: Client, alice: User) -> None:
+    response = client.post(_url(User, "change", alice.pk), _form(alice, last_name="Archer"))
     assert response.status_code == 302
     alice.refresh_from_db()
-    assert alice.role == "auditor"
+    assert alice.last_name == "Archer"
     event = AuditEvent.objects.get()
     assert (event.kind, event.actor) == ("user:changed", "dana")
-    assert event.sentence == "Dana Dahl changed the user alice: role, groups."
+    assert event.sentence == "Dana Dahl changed the user alice: last name."
     assert event.data == {
         "name": "alice",
-        "changed": ["Role", "Groups"],
-        "role": "auditor",
-        "groups": ["Night shift"],
+        "changed": ["Last name"],
+        "role": "member",
+        "groups": [],
         "is_active": True,
         "is_staff": False,
     }
+
+
+@pytest.mark.parametrize("is_on", [True, False], ids=["with the rule", "without it"])
+def test_what_a_second_admin_may_have_to_confirm_is_not_changed_here(
+    client: Client, alice: User, is_on: bool
+) -> None:
+    if is_on:
+        SecondAdmin.objects.create(pk=1, state="on", changed_at=database_now())
+    team, off = GroupFactory.create(), UserFactory.create(is_active=False)
+    typed = _form(alice, role="admin", groups=[team.pk])
+    assert client.post(_url(User, "change", alice.pk), typed).status_code == 302
+    assert client.post(_url(User, "change", off.pk), _form(off)).status_code == 302
+    alice.refresh_from_db()
+    off.refresh_from_db()
+    assert (alice.role, alice.groups.count(), off.is_active) == ("member", 0, False)
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.parametrize("who", ["bob", "frank"])
+def test_nobody_sets_the_password_of_who_decides_where_it_takes_two(
+    who: str, client: Client, offer: Offer, frank: User, second_admin: None, bob: User
+) -> None:
+    decider = User.objects.get(username=who)
+    password = "a long enough secret 79"
+    typed = {"usable_password": "true", "password1": password, "password2": password}
+    url = reverse("admin:auth_user_password_change", args=[decider.pk])
+    response = client.post(url, typed, follow=True)
+    assert "manage.py changepassword" in response.content.decode()
+    decider.refresh_from_db()
+    assert decider.password == "!"
+    event = AuditEvent.objects.get()
+    assert event.kind == "user:password:refused"
+    assert event.sentence == f"Dana Dahl was refused: setting the password of {who}."
 
 
 def test_saving_without_a_change_is_no_event(client: Client, alice: User) -> None:
@@ -204,7 +235,7 @@ def test_without_the_event_nothing_changes(
     monkeypatch.setattr("accounts.admin.append", fail)
     password = "another long enough secret 78"
     url, typed = {
-        "change": (_url(User, "change", alice.pk), _form(alice, role="admin")),
+        "change": (_url(User, "change", alice.pk), _form(alice, last_name="Archer")),
         "password": (
             reverse("admin:auth_user_password_change", args=[alice.pk]),
             {"usable_password": "true", "password1": password, "password2": password},
@@ -213,40 +244,15 @@ def test_without_the_event_nothing_changes(
     with pytest.raises(RuntimeError, match="The audit log is full"):
         client.post(url, typed)
     alice.refresh_from_db()
-    assert (alice.role, alice.check_password(password)) == ("member", False)
+    assert (alice.last_name, alice.check_password(password)) == ("Ashby", False)
 
 
-def test_people_are_switched_off_and_never_deleted(client: Client, alice: User) -> None:
+def test_people_are_never_deleted(client: Client, alice: User) -> None:
     assert client.post(_url(User, "delete", alice.pk), {"post": "yes"}).status_code == 403
     selected = {"action": "delete_selected", "_selected_action": [alice.pk], "post": "yes"}
     client.post(_url(User, "changelist"), selected)
-    switched_off = _form(alice)
-    del switched_off["is_active"]
-    client.post(_url(User, "change", alice.pk), switched_off)
     alice.refresh_from_db()
-    assert not alice.is_active
-
-
-# --- Groups ----------------------------------------------------------------------------------
-
-
-def test_a_group_is_made_and_renamed_with_events(client: Client) -> None:
-    client.post(_url(Group, "add"), {"name": "Night shift"})
-    group = Group.objects.get()
-    client.post(_url(Group, "change", group.pk), {"name": "Day shift", "permissions": ["1"]})
-    group.refresh_from_db()
-    assert (group.name, group.permissions.count()) == ("Day shift", 0)
-    sentences = list(AuditEvent.objects.order_by("id").values_list("sentence", flat=True))
-    assert sentences == [
-        "Dana Dahl added the group Night shift.",
-        "Dana Dahl changed the group Day shift: name.",
-    ]
-
-
-def test_groups_are_never_deleted(client: Client) -> None:
-    group = GroupFactory.create()
-    assert client.post(_url(Group, "delete", group.pk), {"post": "yes"}).status_code == 403
-    assert Group.objects.filter(pk=group.pk).exists()
+    assert alice.is_active
 
 
 def test_the_lists_of_the_admin_site_cost_the_same_for_many_rows(

@@ -219,6 +219,7 @@ def test_people_are_listed_with_role_and_groups(
         assert words in text
     assert reverse("admin:index") in text
     assert reverse("admin:index") not in page(client_for(erin), PEOPLE)
+    assert reverse("accounts:group", args=[team.pk]) in text
 
 
 def test_people_who_were_switched_off_are_marked(admin: Client) -> None:

@@ -1,14 +1,18 @@
-"""What a grant costs in calls to AWS, counted where botocore sends them, retries included."""
+"""What a grant costs: in calls to AWS, counted where botocore sends them, retries included, and in
+statements to the database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
 
 from accounts.models import AccountPair, Offer, User
 from audit.clock import database_now
-from provisioning import converge, services, settle, switch_groups
+from provisioning import converge, pacing, services, switch_groups
 from provisioning.aws import clients, sessions
 from provisioning.core.steps import Side
 from provisioning.models import Grant
@@ -97,8 +101,7 @@ def test_an_end_by_itself_takes_eight_calls(
     grant = settled(approved())
     counter.take()
     over = grant.ends_at + timedelta(seconds=1)
-    for module in (converge, settle):
-        monkeypatch.setattr(module, "database_now", lambda: over)
+    monkeypatch.setattr(converge, "database_now", lambda: over)
 
     assert settled(grant).phase == "ended"
     assert counter.take() == 8
@@ -143,3 +146,35 @@ def test_a_switch_group_that_somebody_deleted_is_made_again_for_an_approved_gran
 
     assert (grant.phase, grant.last_error) == ("active", "")
     assert pair.switch_group in aws.groups_of("111111111111", "userA")
+
+
+# --- Statements --------------------------------------------------------------------------------
+
+TRANSACTIONS = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
+"""A test is inside a transaction already, so these are not as they are elsewhere."""
+
+
+def statements(work: Callable[[], object]) -> list[str]:
+    """The verbs of what a piece of work says to the database, such as `SELECT`."""
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    verbs = [one["sql"].split()[0] for one in captured.captured_queries]
+    return [one for one in verbs if one not in TRANSACTIONS]
+
+
+def test_a_worker_says_fifteen_things_to_the_database_to_give_and_fourteen_to_take(
+    prepared: None, approved: Approved, dana: User, pair: AccountPair, settings: Settings
+) -> None:
+    settings.CALLS_PER_SECOND = 1_000_000.0
+    for account in (pair.source, pair.target):
+        pacing.take(account, 0)  # From now on there is a row to change.
+    grant = approved()
+
+    giving = statements(lambda: converge.converge(grant.pk))
+    services.revoke(person=dana, grant=grant, reason="Wrong account.")
+    removing = statements(lambda: converge.converge(grant.pk))
+
+    # Claimed, room taken, the intent before the first step, the phase: each a commit to wait for.
+    assert (len(giving), giving.count("UPDATE")) == (15, 4)
+    # Claimed, room taken, locked out, the phase.
+    assert (len(removing), removing.count("UPDATE")) == (14, 4)

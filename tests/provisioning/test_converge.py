@@ -14,12 +14,11 @@ from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import converge, lifecycle, onboard, services, specs, switch_groups
 from provisioning import preview as preview_module
-from provisioning import settle as settle_module
 from provisioning.core import plan
 from provisioning.core.states import Phase
 from provisioning.models import AccessRequest, Grant
 from tests.aws_world import Approved, Aws, only_statement, refused_code
-from tests.factories import AccountPairFactory, AwsAccountFactory, first_stage
+from tests.factories import AccountPairFactory, AwsAccountFactory, GrantFactory, first_stage
 
 SOURCE, TARGET = "111111111111", "222222222222"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -162,8 +161,7 @@ def test_an_expired_grant_is_removed(
 ) -> None:
     grant = settle(approved(minutes=30))
     later = grant.ends_at + timedelta(seconds=1)
-    for module in (converge, settle_module):
-        monkeypatch.setattr(module, "database_now", lambda: later)
+    monkeypatch.setattr(converge, "database_now", lambda: later)
 
     grant = settle(grant)
 
@@ -419,6 +417,28 @@ def test_a_crash_is_shown_and_tried_again(
     assert grant.last_error == converge.CRASHED
     assert grant.leased_until is None
     assert grant.next_check_at is not None
+
+
+def test_a_removal_that_fails_for_weeks_is_still_tried_every_other_minute(
+    offer: Offer, alice: User
+) -> None:
+    grant = GrantFactory.create(
+        request__offer=offer,
+        request__requester=alice,
+        attempts=5000,
+        revoked_at=database_now(),
+        intent_at=database_now(),
+    )
+    now = database_now()
+    claimed = lifecycle.claim(grant.pk, now)
+    assert claimed is not None
+
+    lifecycle.note_failure(claimed, "AWS refuses.", now)
+
+    grant.refresh_from_db()
+    assert (grant.phase, grant.attempts) == ("ending", 5001)
+    assert grant.next_check_at is not None
+    assert grant.next_check_at - now < timedelta(seconds=95)
 
 
 def test_a_registered_pair_gets_its_switch_group_before_any_grant(

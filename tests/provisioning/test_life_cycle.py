@@ -11,7 +11,6 @@ from accounts.models import AccountPair, AwsAccount, IamIdentity, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import authz, converge, lifecycle, pacing, pages, preview, services, specs
-from provisioning import settle as settle_module
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import Phase
 from provisioning.models import AccessRequest, Decision, Grant
@@ -60,7 +59,7 @@ def travel(monkeypatch: pytest.MonkeyPatch, aws: Aws) -> Travel:
 
     def ahead(by: timedelta) -> None:
         aws.clock_ahead(by)
-        for module in (converge, settle_module, pacing):
+        for module in (converge, pacing):
             monkeypatch.setattr(module, "database_now", lambda: database_now() + by)
 
     return ahead

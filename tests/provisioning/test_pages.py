@@ -55,6 +55,8 @@ MATRIX = {
     # page: nobody, alice, bob, charlie, dana, erin
     "/": [302, 302, 302, 302, 302, 302],
     "/access/": [302, 200, 200, 200, 200, 200],
+    "/access/history/": [302, 200, 200, 200, 200, 200],
+    "/approvals/decided/": [302, 200, 200, 200, 200, 200],
     "/offers/": [302, 200, 200, 200, 200, 200],
     "/offers/{offer}/request/": [302, 200, 404, 404, 404, 404],
     "/approvals/": [302, 200, 200, 200, 200, 200],
@@ -67,6 +69,7 @@ MATRIX = {
     "/requests/{grant}/extend/": [302, 200, 404, 404, 404, 404],
     "/requests/{grant}/switch-role/": [302, 302, 404, 404, 404, 404],
     "/grants/": [302, 403, 403, 403, 200, 200],
+    "/grants/export.csv": [302, 403, 403, 403, 200, 200],
     "/audit/": [302, 403, 403, 403, 200, 200],
     "/requests/abcdefghijkm/": [302, 404, 404, 404, 404, 404],
 }

@@ -4,10 +4,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import OperationalError, connection
 
 from accounts.models import Offer, User
 from audit.clock import database_now
@@ -102,6 +103,35 @@ def test_of_many_workers_one_holds_a_grant(offer: Offer, alice: User) -> None:
     claims = at_once(*[lambda: lifecycle.claim(grant.pk, now)] * ACTORS)
 
     assert sum(claim is not None for claim in claims) == 1
+
+
+def test_nobody_gets_between_the_two_halves_of_a_claim(
+    offer: Offer, alice: User, dana: User
+) -> None:
+    grant = GrantFactory.create(request__offer=offer, request__requester=alice)
+    now = database_now()
+    others: list[object] = []
+
+    def break_in(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("SELECT") and not others:
+            others.extend(at_once(revoke_and_claim))
+        return execute(sql, params, many, context)
+
+    def revoke_and_claim() -> object:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        try:
+            services.revoke(person=dana, grant=grant, reason="Now.")
+        except OperationalError as waiting:
+            return str(waiting)
+        return lifecycle.claim(grant.pk, now)
+
+    with connection.execute_wrapper(break_in):
+        mine = lifecycle.claim(grant.pk, now)
+
+    assert mine is not None
+    (other,) = others
+    assert str(other).startswith("canceling statement due to lock timeout"), other
 
 
 def test_of_many_revocations_one_counts(offer: Offer, alice: User, dana: User) -> None:

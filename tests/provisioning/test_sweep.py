@@ -20,7 +20,7 @@ from provisioning.models import AccessRequest, Grant
 from provisioning.sweep import Sweeper
 from sandbox.processes import free_port
 from tests.aws_world import Approved, Aws
-from tests.factories import AccessRequestFactory, GrantFactory
+from tests.factories import AccessRequestFactory, ConnectionCheckFactory, GrantFactory
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -191,6 +191,55 @@ def test_when_no_worker_takes_up_a_nudge_the_sweeper_does_the_work_itself(
     assert grant.phase == "active"
 
 
+def test_a_broker_that_does_not_answer_is_asked_once_a_round(
+    offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grants = [GrantFactory.create(request__offer=offer) for _ in range(3)]
+    ConnectionCheckFactory.create(account=offer.pair.source, finished_at=database_now())
+    ConnectionCheckFactory.create(account=offer.pair.target, finished_at=database_now())
+    asked: list[int] = []
+    done: list[int] = []
+    answers = iter([False, True, True, True])
+
+    def nudge(task: object, pk: int) -> bool:
+        asked.append(pk)
+        return next(answers)
+
+    monkeypatch.setattr(tasks, "nudge", nudge)
+    monkeypatch.setattr(converge, "converge", done.append)
+    sweeper = Sweeper()
+    usual = sweeper.rest
+
+    sweeper.sweep()
+
+    assert len(asked) == 1
+    assert set(done) == {one.pk for one in grants}
+    assert sweeper.rest == sweep.PAUSE_ALONE
+
+    sweeper.sweep()
+
+    assert len(asked) == 4
+    assert sweeper.rest == usual
+
+
+def test_nobody_who_is_to_be_locked_out_waits_long_for_workers_that_are_gone(
+    offer: Offer, told: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revoked = GrantFactory.create(request__offer=offer, revoked_at=database_now())
+    other = GrantFactory.create(request__offer=offer)
+    done: list[int] = []
+    monkeypatch.setattr(converge, "converge", done.append)
+    sweeper = Sweeper()
+    sweeper.sweep()
+    assert {revoked.pk, other.pk} <= {pk for name, pk in told if name == "sallyport.converge"}
+    later = database_now() + sweep.LOCK_OUT_PATIENCE + timedelta(seconds=1)
+    monkeypatch.setattr(sweep, "database_now", lambda: later)
+
+    sweeper.sweep()
+
+    assert done == [revoked.pk]
+
+
 def test_a_round_that_went_well_touches_the_heartbeat(
     db: None, settings: Settings, tmp_path: Path
 ) -> None:
@@ -257,3 +306,14 @@ def test_a_worker_that_finds_nothing_to_do_does_nothing(offer: Offer, alice: Use
     tasks.check_connection(10**9)
 
     assert AccessRequest.objects.get(pk=request.pk).previewed_at is None
+
+
+def test_a_broker_that_has_forgotten_everything_takes_nudges(broker_url: str) -> None:
+    store = redis.Redis.from_url(broker_url)
+    tasks.nudge(tasks.converge_grant, 1)
+    store.flushall()
+
+    assert tasks.nudge(tasks.converge_grant, 2) is True
+
+    assert store.llen(django_settings.CELERY_TASK_DEFAULT_QUEUE) == 1
+    store.close()

@@ -4,6 +4,7 @@
 --only PART     only cases and units whose name contains this; replays a failure
 --seed N        where the random runs begin; printed with each report
 --lanes N       how many lanes
+--minutes N     begin no more units after this time: as much as fits
 """
 
 import argparse
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.rig.cases import Unit
+from tests.rig.goals import Seen
 from tests.rig.units import all_units
 
 ROOT = Path(__file__).resolve().parents[2]
-LINES_OF_A_FAILURE = 30
+LINES_OF_A_FAILURE = 60
 
 
 @dataclass
@@ -32,12 +34,17 @@ class Report:
     began: float = field(default_factory=time.monotonic)
     played: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str, str]] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
     finished: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def case(self, told: dict[str, Any]) -> None:
-        """One case was played, or a unit broke."""
+    def told(self, told: dict[str, Any]) -> None:
+        """One case was played, a unit broke, or a figure was seen."""
         with self.lock:
+            if "figure" in told:
+                self.seen.figure(told["figure"], told["value"])
+                return
+            self.seen.case(told["unit"], failed=bool(told["why"]))
             self.played[told["unit"]] += 1
             if told["why"]:
                 self.failures.append((told["unit"], told["case"], told["why"]))
@@ -63,11 +70,12 @@ class Report:
             again = f"{unit} {case}".strip()
             how = (" --full" if options.full else "") + f" --seed {options.seed}"
             print(f'again:  .venv/bin/python -m tests.rig{how} --only "{again}"')
+        print(f"\n{self.seen.table()}")
         minutes = (time.monotonic() - self.began) / 60
         print(f"\n{self.finished} of {self.units} units in {minutes:.1f} minutes")
         print(f"{sum(self.played.values()) - failed} passed, {failed} failed")
-        complete = self.finished == self.units and sum(self.played.values()) > 0
-        return 0 if complete and not failed else 1
+        complete = self.finished == self.units or options.minutes > 0
+        return 0 if complete and not failed and sum(self.played.values()) > 0 else 1
 
 
 def _end_of(why: str) -> str:
@@ -77,7 +85,7 @@ def _end_of(why: str) -> str:
 def main() -> int:
     """Play; the exit status."""
     options = _arguments()
-    units = [one for one in all_units() if _is_wanted(one, options)]
+    units = all_units(full=options.full, seed=options.seed, only=options.only)
     report, waiting = Report(len(units)), deque(units)
     lanes = [
         threading.Thread(target=_lane, args=(number, options, waiting, report))
@@ -100,13 +108,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lanes", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=0)
     return parser.parse_args()
-
-
-def _is_wanted(unit: Unit, options: argparse.Namespace) -> bool:
-    """By the unit's name. A case's name says its unit first: "unit case"."""
-    named = options.only.split(" ")[0] in unit.name or options.only in unit.name
-    return named and (options.full or not unit.only_full)
 
 
 def _lane(number: int, options: argparse.Namespace, waiting: deque[Unit], report: Report) -> None:
@@ -114,9 +117,10 @@ def _lane(number: int, options: argparse.Namespace, waiting: deque[Unit], report
     command = [sys.executable, "-m", "tests.rig.lane", "--only", options.only]
     command += ["--seed", str(options.seed)]
     command += ["--full"] if options.full else []
-    logs = ROOT / "var" / "rig"
+    logs = ROOT / "var" / "rig" / f"lane-{number + 1}"
     logs.mkdir(parents=True, exist_ok=True)
-    with (logs / f"lane-{number + 1}.log").open("w") as errors:
+    command += ["--logs", str(logs)]
+    with (logs / "lane.log").open("w") as errors:
         lane = subprocess.Popen(  # noqa: S603  # Our own module.
             command,
             stdin=subprocess.PIPE,
@@ -128,17 +132,19 @@ def _lane(number: int, options: argparse.Namespace, waiting: deque[Unit], report
         assert lane.stdin is not None
         assert lane.stdout is not None
         try:
-            _feed(lane.stdin, lane.stdout, waiting, report)
+            _feed(lane.stdin, lane.stdout, waiting, report, options.minutes)
         finally:
             lane.stdin.close()
             lane.wait(timeout=60)
             lane.stdout.close()
 
 
-def _feed(orders: IO[str], answers: IO[str], waiting: deque[Unit], report: Report) -> None:
+def _feed(
+    orders: IO[str], answers: IO[str], waiting: deque[Unit], report: Report, minutes: float
+) -> None:
     if not answers.readline():
         return
-    while True:
+    while not minutes or time.monotonic() < report.began + minutes * 60:
         try:
             unit = waiting.popleft()
         except IndexError:
@@ -150,9 +156,9 @@ def _feed(orders: IO[str], answers: IO[str], waiting: deque[Unit], report: Repor
             if "done" in told:
                 report.unit(unit, told["seconds"])
                 break
-            report.case(told)
+            report.told(told)
         else:
-            report.case({"unit": unit.name, "case": "", "why": "The lane died; see var/rig."})
+            report.told({"unit": unit.name, "case": "", "why": "The lane died; see var/rig."})
             return
 
 

@@ -7,7 +7,11 @@ takes a share of the cases as subtests of pytest.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from tests.services import Services
 
 
 class Cases(Protocol):
@@ -27,17 +31,37 @@ class Cases(Protocol):
         """Play a case in the block. What it raises is the case's failure and goes no further."""
         ...
 
+    def saw(self, figure: str, value: float) -> None:
+        """Tell a figure of tests/rig/goals.py, for the report."""
+        ...
+
+
+class Violation(AssertionError):
+    """A failure that one of the goals counts: by how much its `figure` is missed."""
+
+    def __init__(self, figure: str, what: object, amount: float = 1) -> None:
+        super().__init__(f"{figure}: {what}")
+        self.figure = figure
+        self.amount = amount
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What units are played on. `make` gets the lane's servers, and a folder for logs."""
+
+    make: Callable[["Services", Path], AbstractContextManager[Any]]
+    is_kept: bool = False
+    """Whether the next unit on the same stage goes on with it. What is not kept is made anew for
+    each unit, on a database that is empty then."""
+
 
 @dataclass(frozen=True)
 class Unit:
-    """What one lane plays in one go, on a database and a stand-in for AWS that are empty then.
-
-    `play` gets the address of the stand-in. `needs` names the servers of tests/services.py.
-    `title` says in the report what was tried.
-    """
+    """What one lane plays in one go. `play` gets what the stage made; `title` says in the report
+    what was tried."""
 
     name: str
     title: str
-    play: Callable[[str, Cases], None]
-    needs: tuple[str, ...] = ("database", "aws")
+    stage: Stage
+    play: Callable[[Any, Cases], None]
     only_full: bool = False

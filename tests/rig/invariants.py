@@ -20,8 +20,11 @@ from accounts.models import AccountPair, IamIdentity
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning.models import Grant
+from sandbox.journal import only_reads
 from tests.judge.judge import Session, may_do, who_may_enter
 from tests.judge.state import Principal, State
+from tests.rig.cases import Violation
+from tests.rig.goals import FOREIGN, LATE, ORPHANS
 from tests.rig.stand import GROUP, SECOND, Rig, arn_of, end_of
 
 EDGES: Final = {
@@ -66,15 +69,18 @@ def check_access(state: State, now: datetime) -> None:
     grants = {arn_of(one): one for one in Grant.objects.with_parties()}
     for role in issued_roles(state):
         grant = grants.get(role.arn)
-        for at in _instants(grant, now):
+        for at in instants(grant, now):
             for mfa in WITH_AND_WITHOUT_MFA:
                 found = who_may_enter(state, role.arn, at=at, mfa=mfa)
-                assert found <= _entitled(grant, at, mfa), (role.name, at, mfa, found)
-            if grant is None or at >= end_of(grant) or _is_locked_out(grant):
-                assert not can_work(state, role, at), (role.name, at)
+                if not found <= entitled(grant, at, mfa):
+                    raise Violation(LATE, (role.name, at, mfa, found))
+            over = grant is None or at >= end_of(grant) or is_locked_out(grant)
+            if over and can_work(state, role, at):
+                raise Violation(LATE, (role.name, at, "a session can work"))
 
 
-def _instants(grant: Grant | None, now: datetime) -> list[datetime]:
+def instants(grant: Grant | None, now: datetime) -> list[datetime]:
+    """Moments from now on at which it is to be judged."""
     later = now + timedelta(days=30)
     if grant is None:
         return [now, later]
@@ -82,7 +88,7 @@ def _instants(grant: Grant | None, now: datetime) -> list[datetime]:
     return [at for at in (now, end - SECOND, end, end + SECOND, later) if at >= now]
 
 
-def _entitled(grant: Grant | None, at: datetime, mfa: bool | None) -> set[str]:
+def entitled(grant: Grant | None, at: datetime, mfa: bool | None) -> set[str]:
     """Who is meant to get in. A revoked one may still pass the door until it is removed, but then
     `can_work` must say no."""
     lives = grant is not None and grant.starts_at <= at < end_of(grant) and grant.phase != "ended"
@@ -92,7 +98,8 @@ def _entitled(grant: Grant | None, at: datetime, mfa: bool | None) -> set[str]:
     return {grant.iam_user_arn}
 
 
-def _is_locked_out(grant: Grant) -> bool:
+def is_locked_out(grant: Grant) -> bool:
+    """Whether AWS has answered that nobody works through it any more."""
     return grant.revoked_at is not None and grant.locked_out_at is not None
 
 
@@ -125,11 +132,14 @@ def check_no_orphans(rig: Rig) -> None:
     """What is ours belongs to a live row."""
     dump = rig.control("dump")
     live = list(Grant.objects.live().with_parties())
-    assert set(_issued_names(dump)) <= {one.role_name for one in live}
-    assert set(_members(dump)) <= {one.identity.user_name for one in live}
+    roles = set(issued_names(dump)) - {one.role_name for one in live}
+    members = set(_members(dump)) - {one.identity.user_name for one in live}
+    if orphans := roles | members:
+        raise Violation(ORPHANS, sorted(orphans), len(orphans))
 
 
-def _issued_names(dump: Any) -> Iterator[str]:
+def issued_names(dump: Any) -> Iterator[str]:
+    """Roles that carry this installation's tag, by what the server holds."""
     for account in dump["accounts"]:
         for role in account["roles"]:
             if _is_ours("roles", role):
@@ -149,19 +159,27 @@ def _members(dump: Any) -> Iterator[str]:
 
 def check_foreign(rig: Rig) -> None:
     """What is not ours is what it was."""
-    assert foreign(rig.control("dump")) == foreign(rig.base)
+    if changed := differences(foreign(rig.base), foreign(rig.control("dump"))):
+        raise Violation(FOREIGN, changed, len(changed))
+
+
+def differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
+    """What was changed, made or removed."""
+    every = sorted(wanted.keys() | found.keys())
+    return [name for name in every if wanted.get(name) != found.get(name)]
 
 
 def check_touched(calls: Iterable[Any]) -> None:
     """No call of the product that changes something was about what is not ours, not even one that
     was refused."""
     for call in calls:
-        if ":assumed-role/SallyportProvisioner/" in call["who"] and _changes(call):
-            assert _is_about_ours(call), call
+        ours = ":assumed-role/SallyportProvisioner/" in call["who"]
+        if ours and _changes(call) and not _is_about_ours(call):
+            raise Violation(FOREIGN, call)
 
 
 def _changes(call: Any) -> bool:
-    return call["service"] == "iam" and not call["action"].startswith(("Get", "List"))
+    return call["service"] == "iam" and not only_reads(call["action"])
 
 
 def _is_about_ours(call: Any) -> bool:

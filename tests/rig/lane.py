@@ -12,10 +12,13 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tests.rig.cases import Unit
+from tests.rig.cases import Stage, Unit, Violation
+from tests.rig.units import unit_named
 from tests.services import Services
 
 
@@ -39,9 +42,15 @@ class Told:
         why = ""
         try:
             yield
-        except Exception:
+        except Exception as error:
             why = traceback.format_exc()
+            if isinstance(error, Violation):
+                self.saw(error.figure, error.amount)
         say(case=name, unit=self.unit, seconds=time.monotonic() - began, why=why)
+
+    def saw(self, figure: str, value: float) -> None:
+        """Tell a figure for the report."""
+        say(unit=self.unit, figure=figure, value=value)
 
 
 def say(**told: Any) -> None:
@@ -59,6 +68,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--logs", type=Path, required=True, help="folder for what processes say")
     arguments = parser.parse_args()
     os.dup2(2, 1)
     # A database of the shell's is not for this.
@@ -71,8 +81,9 @@ def main() -> None:
         services.need("database", "aws")
         _set_up()
         say(ready=True)
-        for line in sys.stdin:
-            _play(line.strip(), services, arguments)
+        with _Stages(services, arguments.logs) as stages:
+            for line in sys.stdin:
+                _play(line.strip(), stages, arguments)
     finally:
         services.stop()
 
@@ -85,23 +96,56 @@ def _set_up() -> None:
     call_command("migrate", verbosity=0)
 
 
-def _play(name: str, services: Services, arguments: argparse.Namespace) -> None:
-    from tests.rig.units import all_units
-
-    unit: Unit = next(one for one in all_units() if one.name == name)
-    services.need(*unit.needs)
+def _play(name: str, stages: "_Stages", arguments: argparse.Namespace) -> None:
+    unit = unit_named(name)
     cases = Told(name, only=arguments.only, full=arguments.full, seed=arguments.seed)
     began = time.monotonic()
     try:
-        unit.play(os.environ["AWS_ENDPOINT_URL"], cases)
+        unit.play(stages.for_unit(unit), cases)
     except Exception:
         say(case="", unit=name, seconds=0, why=traceback.format_exc())
-    _empty()
+        stages.leave()
+    if not unit.stage.is_kept:
+        stages.leave()
     say(done=name, seconds=time.monotonic() - began)
 
 
+@dataclass
+class _Stages:
+    """The stage that is made up, if any: some are kept from one unit to the next."""
+
+    services: Services
+    logs: Path
+    stage: Stage | None = None
+    made: AbstractContextManager[Any] | None = None
+    scene: Any = None
+
+    def __enter__(self) -> "_Stages":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.leave()
+
+    def for_unit(self, unit: Unit) -> Any:
+        """What the unit is played on."""
+        if self.stage is not unit.stage:
+            self.leave()
+            made = unit.stage.make(self.services, self.logs)
+            self.scene = made.__enter__()
+            self.stage, self.made = unit.stage, made
+        return self.scene
+
+    def leave(self) -> None:
+        """The next unit begins with no rows; those of accounts, too."""
+        made, self.stage, self.made, self.scene = self.made, None, None, None
+        if made is not None:
+            try:
+                made.__exit__(None, None, None)
+            finally:
+                _empty()
+
+
 def _empty() -> None:
-    """The next unit begins with no rows; those of accounts, too."""
     from django.core.management import call_command
     from django.db import connections
 

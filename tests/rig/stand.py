@@ -292,7 +292,8 @@ def _cast() -> Cast:
     return Cast(people["alice"], people["bob"], people["charlie"], dana, pair, offer)
 
 
-def _link(person: User, account: AwsAccount, name: str) -> None:
+def link(person: User, account: AwsAccount, name: str) -> None:
+    """Say that a person is this IAM user of AWS."""
     IamIdentityFactory.create(
         person=person,
         account=account,
@@ -368,8 +369,8 @@ def _furnish(endpoint: str, folder: Path, patch: pytest.MonkeyPatch) -> Rig:
     rig.portal = world.portal_environment()
     for name, value in rig.portal.items():
         patch.setenv(name, value)
-    _link(cast.alice, cast.pair.source, "userA")
-    _link(cast.charlie, cast.pair.source, "userC")
+    link(cast.alice, cast.pair.source, "userA")
+    link(cast.charlie, cast.pair.source, "userC")
     _make_look_alikes()
     AccountPair.objects.update(next_check_at=database_now())
     switch_groups.prepare_pair(cast.pair.pk)

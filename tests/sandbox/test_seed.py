@@ -101,6 +101,7 @@ def test_everybody_signs_in_with_the_password_that_is_printed() -> None:
         "charlie": "member",
         "dana": "admin",
         "erin": "auditor",
+        "frank": "admin",
     }
 
 

@@ -45,7 +45,7 @@ class Command(BaseCommand):
             # A connection that the database dropped since the last round is opened anew.
             close_old_connections()
             self._round(sweeper)
-            stop.wait(options["interval"])
+            stop.wait(sweeper.rest.total_seconds())
 
     def _beat(self) -> None:
         """Tell a health check that a round went well."""

@@ -1,0 +1,546 @@
+"""One run of the whole product: what may happen in it, and how it is brought to its end.
+
+The judge looks after each action. At the end the faults stop, the processes are made whole, and
+time passes: whatever people were told was accepted has come to its end, nobody got through for a
+second too long, and nothing is left.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import Max
+from redis.exceptions import RedisError
+
+from audit.clock import database_now
+from audit.models import AuditEvent
+from provisioning.core.states import Phase, RequestState
+from provisioning.models import AccessRequest, AccountScan, Grant
+from tests.rig.cases import Cases, Violation
+from tests.rig.goals import CLEAN_UP, LOST
+from tests.rig.hands import EDITS
+from tests.rig.invariants import (
+    check_no_orphans,
+    check_trails,
+    check_usable,
+    foreign,
+    issued_names,
+)
+from tests.rig.product import Product, happens, wait_until
+from tests.rig.stand import SECOND, SHORT, Rig, fresh
+from tests.rig.web import NO_ANSWER, Browser, Page
+from tests.rig.witness import Witness
+
+MINUTE: Final = timedelta(minutes=1)
+ANSWERS: Final = {NO_ANSWER, 200, 302, 403, 404, 409, 422, 503}
+"""What a page may answer while things go wrong around it; 500 is a bug."""
+A_MOMENT: Final = 0.7
+"""Real seconds that the processes get for what is due."""
+SCANNED: Final = timedelta(minutes=12)
+"""Longer than the pause between two scans."""
+RECOVERED: Final = timedelta(minutes=12)
+"""On AWS's clock, until everything is as it should be once the faults have stopped. Longer than
+what a read proves nothing for, and than the longest pause between two tries."""
+REASON: Final = "Look at the findings."
+
+
+def put_back(product: Product) -> None:
+    """AWS as it was at the start, whole processes, and a bystander with days ahead of them."""
+    product.mend()
+    rig = product.rig
+    rig.put_back()
+    AccessRequest.objects.filter(state=RequestState.PENDING).update(state=RequestState.CANCELLED)
+    bystander = _bystander(rig)
+    if bystander.ends_at - database_now() < timedelta(days=2):
+        rig.active(timedelta(days=7), rig.cast.charlie)
+        rig.pass_time(bystander.ends_at - database_now())
+        wait_until(lambda: fresh(bystander).phase == Phase.ENDED, 60, "the bystander's renewal")
+        rig.base = rig.control("dump")
+
+
+def _bystander(rig: Rig) -> Grant:
+    return (
+        Grant.objects.with_parties().live().filter(request__requester=rig.cast.charlie).latest("pk")
+    )
+
+
+@dataclass
+class Run:
+    """One run, and what people were told in it."""
+
+    product: Product
+    diary: list[str] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    approved: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    """Codes of requests, and of accesses that somebody gave back or revoked."""
+    touched: set[str] = field(default_factory=set)
+    """Codes of accesses that strangers' hands have changed in AWS."""
+    browsers: dict[str, Browser] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.rig = self.product.rig
+        self.first = (Grant.objects.aggregate(Max("pk"))["pk__max"] or 0) + 1
+        self.first_request = (AccessRequest.objects.aggregate(Max("pk"))["pk__max"] or 0) + 1
+        self.witness = Witness(self.rig, self.first, foreign(self.rig.base))
+        self.stopped_at = database_now()
+
+    def tell(self, what: str) -> None:
+        """Write down what happened."""
+        line = f"  {time.monotonic() - self.began:6.2f} s  {what}"
+        self.diary.append(line)
+        print(line, file=sys.stderr, flush=True)  # noqa: T201  # The lane's log.
+
+    def look(self) -> None:
+        """The judge looks at this moment."""
+        self.witness.look(touched=self._touched_roles())
+
+    # --- Whom and what there is --------------------------------------------------------------
+
+    def browser(self, username: str) -> Browser:
+        """Of somebody who is signed in, if that went well."""
+        browser = self.browsers.get(username)
+        if browser is None:
+            browser = self.product.browser(username)
+            if browser.sign_in().accepted:
+                self.browsers[username] = browser
+        return browser
+
+    def _pending(self, nth: int) -> AccessRequest | None:
+        rows = AccessRequest.objects.with_parties().waiting().filter(pk__gte=self.first_request)
+        found = list(rows.order_by("pk"))
+        return found[nth % len(found)] if found else None
+
+    def grants(self) -> list[Grant]:
+        """Of this run, the oldest first."""
+        return list(Grant.objects.with_parties().filter(pk__gte=self.first).order_by("pk"))
+
+    def newest(self) -> Grant:
+        """The access that was approved last."""
+        return self.grants()[-1]
+
+    def newest_request(self) -> AccessRequest:
+        """What was asked for last."""
+        return AccessRequest.objects.with_parties().latest("pk")
+
+    def _live(self, nth: int) -> Grant | None:
+        found = [one for one in self.grants() if not one.is_over]
+        return found[nth % len(found)] if found else None
+
+    def _touched_roles(self) -> set[str]:
+        return {one.role_name for one in self.grants() if one.code in self.touched}
+
+    # --- People ------------------------------------------------------------------------------
+
+    def sign_in(self, username: str) -> str:
+        """With a new session."""
+        self.browsers.pop(username, None)
+        return f"{len(self.browser(username).cookies)} cookies"
+
+    def ask(self, username: str, minutes: int, later: int, times: int) -> str:
+        """For access, at once or some minutes later."""
+        start = database_now() + later * MINUTE
+        pages = self._post(
+            username,
+            times,
+            f"/offers/{self.rig.cast.offer.pk}/request/",
+            minutes=minutes,
+            reason=REASON,
+            starts_at=f"{start:%Y-%m-%dT%H:%M:%S}" if later else "",
+        )
+        return self._taken(pages, self.asked)
+
+    def approve(self, nth: int, times: int) -> str:
+        """As bob does."""
+        return self._decide("approved", nth, times, self.approved)
+
+    def reject(self, nth: int, times: int) -> str:
+        """As bob does."""
+        return self._decide("rejected", nth, times, set())
+
+    def _decide(self, verdict: str, nth: int, times: int, taken: set[str]) -> str:
+        request = self._pending(nth)
+        if request is None:
+            return "nobody waits"
+        plan = self.browser("bob").fingerprint(request.code)
+        path = f"/requests/{request.code}/decide/"
+        pages = self._post(
+            "bob", times, path, verdict=verdict, fingerprint=plan, reason="So be it."
+        )
+        return self._taken(pages, taken, request.code)
+
+    def withdraw(self, nth: int, times: int) -> str:
+        """Of one's own requests."""
+        request = self._pending(nth)
+        if request is None:
+            return "nobody waits"
+        path = f"/requests/{request.code}/cancel/"
+        pages = self._post(request.requester.username, times, path)
+        return self._taken(pages, set(), request.code)
+
+    def look_again(self, nth: int, times: int) -> str:
+        """At both accounts, before a decision."""
+        request = self._pending(nth)
+        if request is None:
+            return "nobody waits"
+        self._post("bob", times, f"/requests/{request.code}/look-again/")
+        return request.code
+
+    def give_back(self, nth: int, times: int) -> str:
+        """One's own access."""
+        return self._end(nth, times)
+
+    def revoke(self, nth: int, times: int) -> str:
+        """Somebody's access, as an admin."""
+        return self._end(nth, times, "dana")
+
+    def _end(self, nth: int, times: int, username: str = "") -> str:
+        grant = self._live(nth)
+        if grant is None:
+            return "nothing lives"
+        return self.end(grant, username or grant.requester.username, times)
+
+    def end(self, grant: Grant, username: str, times: int = 1) -> str:
+        """This access, by this person."""
+        path = f"/requests/{grant.code}/revoke/"
+        pages = self._post(username, times, path, reason="Enough.")
+        return self._taken(pages, self.ended, grant.code)
+
+    def extend(self, nth: int, times: int, minutes: int) -> str:
+        """Ask for more time on one's own access."""
+        grant = self._live(nth)
+        if grant is None:
+            return "nothing lives"
+        path = f"/requests/{grant.code}/extend/"
+        person = grant.requester.username
+        pages = self._post(person, times, path, minutes=minutes, reason=REASON)
+        return self._taken(pages, self.asked)
+
+    def repair(self, nth: int, times: int) -> str:
+        """Have given back what strangers took away."""
+        grant = self._live(nth)
+        if grant is None:
+            return "nothing lives"
+        pages = self._post("dana", times, f"/requests/{grant.code}/repair/", reason="Needed.")
+        return ", ".join(str(page.status) for page in pages)
+
+    def _post(self, username: str, times: int, path: str, **fields: object) -> list[Page]:
+        pages = self.browser(username).post_at_once(times, path, **fields)
+        for page in pages:
+            assert page.status in ANSWERS, (path, page.status, page.text)
+        if any(page.location.startswith("/sign-in/") for page in pages):
+            self.browsers.pop(username, None)
+        return pages
+
+    def _taken(self, pages: list[Page], codes: set[str], code: str = "") -> str:
+        """Remember what was accepted: at most one of several clicks."""
+        accepted = [page for page in pages if page.accepted and "/requests/" in page.location]
+        assert len(accepted) <= 1, f"Of {len(pages)} clicks {len(accepted)} were accepted."
+        for page in accepted:
+            codes.add(code or page.location.rstrip("/").rpartition("/")[2])
+        return ", ".join(f"{page.status} {page.location}".strip() for page in pages)
+
+    # --- Time --------------------------------------------------------------------------------
+
+    def pause(self, seconds: float) -> None:
+        """Real time, in which processes work."""
+        time.sleep(seconds)
+
+    def pass_time(self, seconds: int) -> None:
+        """For everybody at once."""
+        self.rig.pass_time(seconds * SECOND)
+
+    def pass_to_an_end(self, seconds: int) -> str:
+        """So many seconds past the end of the access that ends next, or before it."""
+        now = database_now()
+        ends = [one.ends_at - now for one in self.grants() if not one.is_over]
+        coming = [one for one in ends if one > timedelta()]
+        if not coming:
+            return "nothing ends"
+        by = max(min(coming) + seconds * SECOND, timedelta())
+        self.rig.pass_time(by)
+        return str(by)
+
+    # --- Processes ---------------------------------------------------------------------------
+
+    def kill(self, name: str) -> None:
+        """With all its children."""
+        self.product.kill(name)
+
+    def kill_alone(self, name: str) -> None:
+        """Its children stay for a while."""
+        self.product.kill(name, alone=True)
+
+    def kill_child(self, name: str, nth: int) -> None:
+        """One process of a worker."""
+        self.product.kill_child(name, nth)
+
+    def freeze(self, name: str) -> None:
+        """SIGSTOP."""
+        self.product.freeze(name)
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT."""
+        self.product.thaw(name)
+
+    def start(self, name: str) -> str:
+        """What was killed, if it was."""
+        if self.product.children[name].running:
+            return "it runs"
+        self.product.children[name].kill()
+        self.product.start(name)
+        return ""
+
+    def at_a_call(self, kind: str, nth: int) -> None:
+        """Kill or stop whoever makes the nth call from now on."""
+        self.rig.spoil({"kind": kind, "nth": nth})
+
+    # --- Broker and database -----------------------------------------------------------------
+
+    def broker_dies(self) -> None:
+        """And all messages with it."""
+        self.product.kill("broker")
+
+    def broker_starts(self) -> str:
+        """Empty."""
+        return self.start("broker")
+
+    def broker_hangs(self) -> None:
+        """It takes connections and answers nothing."""
+        self.product.freeze("broker")
+
+    def broker_wakes(self) -> None:
+        """And answers what it was asked meanwhile."""
+        self.product.thaw("broker")
+
+    def broker_forgets(self) -> str:
+        """Everything that it held."""
+        return self._at_broker(lambda broker: broker.flushall())
+
+    def broker_is_full(self) -> str:
+        """It takes nothing more."""
+        return self._at_broker(lambda broker: broker.config_set("maxmemory", "1"))
+
+    def _at_broker(self, do: Callable[[Any], object]) -> str:
+        with self.product.broker() as broker:
+            try:
+                do(broker)
+            except RedisError as error:
+                return type(error).__name__
+        return ""
+
+    def database_restarts(self) -> None:
+        """In the midst of whatever is written."""
+        self.product.restart_database()
+
+    # --- AWS ---------------------------------------------------------------------------------
+
+    def spoil(self, kind: str, nth: int, times: int) -> None:
+        """Let calls go wrong on their way."""
+        self.rig.spoil({"kind": kind, "nth": nth, "times": times})
+
+    def edit(self, what: str, nth: int) -> str:
+        """Somebody changes something in AWS by hand."""
+        grant = self._live(nth)
+        if grant is None or grant.settled_at is None:
+            return "nothing stands"
+        self.touched.add(grant.code)
+        if what == "delete-user":
+            # Everybody who is this IAM user loses what goes through it.
+            user = grant.identity.user_name
+            same = [one for one in self.grants() if one.identity.user_name == user]
+            self.touched |= {one.code for one in same}
+            name = f"{grant.identity.account.account_id} users {user}"
+            self.witness.expected.pop(name, None)
+        if what in {"leave", "join"}:
+            self.touched |= {one.code for one in self.grants()}
+        EDITS[what](grant)
+        return grant.code
+
+    # --- The end -----------------------------------------------------------------------------
+
+    def finish(self, cases: Cases) -> None:
+        """Faults stop, processes are whole, time passes: everything comes to its end."""
+        self.product.mend()
+        self.stopped_at = database_now()
+        self.tell("everything is whole again")
+        self.look()
+        with self._watching_clean_up(cases) as watch:
+            self._withdraw_all()
+            self.settle(watch)
+            self.all_given()
+            self.look()
+            while (coming := self._next_end()) is not None:
+                self.to(coming)
+                watch()
+                self.look()
+                self.settle(watch)
+        self._cut_back()
+        self._check_commands()
+        self.tell("everything is over")
+
+    def _next_end(self) -> datetime | None:
+        ends = (one.ends_at for one in self.grants() if one.phase != Phase.ENDED)
+        return min(ends, default=None)
+
+    def _withdraw_all(self) -> None:
+        """What nobody decided on."""
+        for request in AccessRequest.objects.waiting().filter(pk__gte=self.first_request):
+            browser = self.browser(request.requester.username)
+            page = browser.post(f"/requests/{request.code}/cancel/")
+            request.refresh_from_db()
+            # Its time may have run out in this very moment.
+            assert page.accepted or request.state == RequestState.EXPIRED, (page.status, page.text)
+
+    def settle(self, watch: Callable[[], None] = lambda: None) -> None:
+        """What is over is removed; what was approved is there, if nobody took it away in AWS."""
+        if not self._until(lambda: not self._unfinished(), RECOVERED, watch):
+            left = self._unfinished()
+            raise Violation(LOST, [self._story(one) for one in left], len(left))
+
+    def _unfinished(self) -> list[Grant]:
+        now = database_now()
+        return [
+            one
+            for one in self.grants()
+            if one.phase != Phase.ENDED
+            and not one.is_scheduled_at(now)
+            and not (one.should_exist(now) and self._is_settled(one))
+        ]
+
+    def _is_settled(self, grant: Grant) -> bool:
+        return grant.code in self.touched or (
+            grant.phase == Phase.ACTIVE and not grant.is_extending
+        )
+
+    def all_given(self) -> None:
+        """Everybody who should can use their access: those of this run, and the bystander."""
+        state = self.rig.state()
+        for grant in self.grants():
+            now = database_now()
+            if grant.phase_at(now) is Phase.ACTIVE and grant.code not in self.touched:
+                check_usable(state, grant, now)
+        check_usable(state, _bystander(self.rig), database_now())
+
+    @contextmanager
+    def _watching_clean_up(self, cases: Cases) -> Iterator[Callable[[], None]]:
+        """Note when the role of each access is gone, from its end or the end of the faults on."""
+        there = set(issued_names(self.rig.control("dump")))
+        watched = {one.role_name: one for one in self.grants() if one.role_name in there}
+
+        def watch() -> None:
+            here, now = set(issued_names(self.rig.control("dump"))), database_now()
+            for name in sorted(watched.keys() - here):
+                grant = fresh(watched.pop(name))
+                over = min(grant.revoked_at or grant.ends_at, grant.ends_at)
+                took = now - max(over, self.stopped_at)
+                self.tell(f"{grant.code} was gone {took.total_seconds():.1f} s after")
+                cases.saw(CLEAN_UP, max(took.total_seconds(), 0))
+
+        yield watch
+        watch()
+
+    def _cut_back(self) -> None:
+        """What strangers' hands and late calls left behind is gone after two more scans."""
+        for _ in range(4):
+            if not self._left_over():
+                break
+            self.rig.pass_time(SCANNED)
+            self._until(self._scanned(database_now()), SCANNED)
+        check_no_orphans(self.rig)
+        check_trails(self.grants())
+        check_trails([_bystander(self.rig)])
+
+    def _left_over(self) -> bool:
+        try:
+            check_no_orphans(self.rig)
+        except Violation:
+            return True
+        return False
+
+    def _scanned(self, since: datetime) -> Callable[[], bool]:
+        done = AccountScan.objects.filter(started_at__gte=since, finished_at__isnull=False)
+        return lambda: done.values("account").distinct().count() >= 2
+
+    def _check_commands(self) -> None:
+        """What people were told was accepted is there, and is over or told about."""
+        lost = [
+            code
+            for code in self.asked
+            if not AccessRequest.objects.filter(code=code).exclude(state="pending").exists()
+        ]
+        lost += [f"{code}: approved" for code in self.approved if not self._was_granted(code)]
+        revoked = Grant.objects.filter(revoked_at__isnull=False, phase=Phase.ENDED)
+        lost += [f"{code}: ended" for code in self.ended if not revoked.filter(code=code).exists()]
+        if lost:
+            raise Violation(LOST, lost, len(lost))
+
+    def _was_granted(self, code: str) -> bool:
+        """Approved, and then given, or ended by a person or a worker who says why."""
+        request = AccessRequest.objects.with_parties().get(code=code)
+        kinds = set(AuditEvent.objects.about(request.subject).values_list("kind", flat=True))
+        if request.extends_id is not None:
+            told = {"grant:extension:confirmed", "grant:extension:refused", "grant:revoked"}
+            over = request.extends is not None and request.extends.ends_at <= database_now()
+            return "grant:extended" in kinds and (bool(told & kinds) or over)
+        return bool({"grant:phase:active", "grant:revoked"} & kinds) or (
+            # Over before a worker could have given it: the faults lasted longer.
+            Grant.objects.filter(code=code, phase=Phase.ENDED).exists()
+            and "grant:phase:ended" in kinds
+        )
+
+    def _story(self, grant: Grant) -> str:
+        events = AuditEvent.objects.about(grant.subject).values_list("kind", "reason")
+        told = ", ".join(f"{kind} {reason}".strip() for kind, reason in events)
+        return (
+            f"{grant.code} is {grant.phase}, ends {grant.ends_at}, next {grant.next_check_at}, "
+            f"leased {grant.leased_until}, now {database_now()}: {grant.last_error} [{told}]"
+        )
+
+    # --- Time at the end, from one thing that is due to the next ------------------------------
+
+    def to(self, moment: datetime) -> None:
+        """Let time pass until then."""
+        by = moment - database_now()
+        if by > timedelta():
+            self.rig.pass_time(by)
+
+    def _until(
+        self,
+        done: Callable[[], bool],
+        limit: timedelta,
+        watch: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Let time pass, in jumps to what is due next. Whether it is done within the limit."""
+        deadline = database_now() + limit
+        while True:
+            happens(lambda: done() or not self._busy(), A_MOMENT)
+            watch()
+            if done():
+                return True
+            if database_now() > deadline:
+                return False
+            self.rig.pass_time(self._to_the_next())
+
+    def _busy(self) -> bool:
+        """Whether somebody works, or should."""
+        now = database_now()
+        due = Grant.objects.live().filter(next_check_at__lte=now)
+        scans = AccountScan.objects.filter(due_at__lte=now, finished_at__isnull=True)
+        return due.exists() or scans.exists()
+
+    def _to_the_next(self) -> timedelta:
+        """Until the next moment at which something is to happen."""
+        now = database_now()
+        moments = [now + SHORT]
+        for one in Grant.objects.live().filter(pk__gte=self.first):
+            moments += [at for at in (one.leased_until, one.next_check_at) if at and at > now]
+            if one.next_check_at and one.next_check_at <= now and not one.leased_until:
+                # Sweepers wait a while for a worker before they do it themselves.
+                moments.append(now + 7 * SECOND)
+        return min(moments) - now
