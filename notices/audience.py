@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from accounts.models import User
+from audit.models import AuditEvent
 from notices.models import MAIL, Notice, NoticeQuerySet
 from notices.story import Story
 from provisioning import approvals
@@ -24,9 +25,28 @@ def approvers(story: Story) -> list[User]:
 
 
 def deciders(request: AccessRequest) -> list[User]:
-    """The people of the stage that is asked now whose word is missing; never its requester."""
-    people = User.objects.filter(pk__in=approvals.asked_now(request))
-    return list(people.order_by("username"))
+    """Whose approval would bring the request on: the open stage's people who have not spoken."""
+    return list(User.objects.filter(pk__in=approvals.asked_now(request)).order_by("username"))
+
+
+def watchers(story: Story) -> list[User]:
+    """All approvers of the offer, whether anything is theirs to decide or not."""
+    return list(story.asked.offer.approvers().exclude(pk=story.asked.requester_id))
+
+
+def proposer(story: Story) -> list[User]:
+    """Who proposed the change that the event is about."""
+    opened = AuditEvent.objects.about(story.event.subject).filter(kind="proposal:opened")
+    return list(User.objects.filter(username__in=opened.values("actor"), is_active=True))
+
+
+def askers(story: Story) -> list[User]:
+    """Who has asked something about this request; where nobody has, who can decide on it."""
+    questions = AuditEvent.objects.about(story.event.subject).filter(
+        kind="request:question", data__request=story.asked.code
+    )
+    people = User.objects.filter(username__in=questions.values("actor"), is_active=True)
+    return list(people.order_by("username")) or deciders(story.asked)
 
 
 def asked_before(story: Story) -> list[User]:

@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 LEASE: Final = timedelta(minutes=5)
 """Longer than a slow server can keep one notice under its time-outs."""
 SHORT_WAIT: Final = timedelta(seconds=10)
-BATCH: Final = 500
-"""Notices of one channel sent in one round; the loop takes the next ones in the next."""
+BATCH: Final = 50
+"""Notices of one channel that go over one connection."""
 LONGEST_NOTE: Final = 500
 
 type Send = Callable[[Notice, Story, Message], None]

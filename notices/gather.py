@@ -25,10 +25,13 @@ from provisioning.core.states import RequestState
 
 log = structlog.get_logger(__name__)
 
-BATCH: Final = 200
+BATCH: Final = 50
+"""Events taken up in one transaction, which is therefore short; the loop goes on at once."""
 SETTLED: Final = timedelta(hours=1)
 """No transaction stays open so long: what is older than this and was not seen does not exist."""
 MOVE_EVERY: Final = timedelta(minutes=1)
+KEEP: Final = timedelta(days=180)
+"""For how long the delivery log keeps what is done; the audit log keeps everything."""
 NO_ADDRESS: Final = "They have no mail address."
 
 
@@ -71,12 +74,15 @@ def _safely[T](work: Callable[[T], None], thing: T) -> bool:
 
 
 def _move(reading: Reading, now: datetime) -> None:
-    """Forget what is long settled, so that a round looks at the last hour's events only."""
+    """Forget what is long past, so that a round looks at the last hour's events only."""
     old = AuditEvent.objects.filter(pk__gt=reading.after, at__lt=now - SETTLED)
     after = old.aggregate(last=Max("pk"))["last"]
     if after is not None:
         reading.after = after
         HeardEvent.objects.filter(event_id__lte=after).delete()
+    oldest = Notice.objects.order_by("pk").values_list("pk", "done_at")[:500]
+    past = [pk for pk, done_at in oldest if done_at and done_at < now - KEEP]
+    Notice.objects.filter(pk__in=past).delete()
     reading.moved_at = now
     reading.save(update_fields=["after", "moved_at"])
 
@@ -133,6 +139,9 @@ def _dropped(row: Notice, why: str) -> Notice:
 
 
 def _to_channels(event: AuditEvent, topic: Topic, route: Route | None) -> Iterator[Notice]:
+    if topic.key != "stop" and "stop" in event.data:
+        # The red button may end thousands: a room is told that it was pressed, once.
+        return
     for name in route.channels if route else ():
         if name in settings.CHANNELS:
             yield Notice(event=event, topic=topic.key, channel=name)
@@ -143,6 +152,8 @@ def _to_channels(event: AuditEvent, topic: Topic, route: Route | None) -> Iterat
 
 def _plan_reminders(story: Story) -> None:
     request = story.asked
+    if request.state != RequestState.PENDING:
+        return
     at = schedule.reminder_at(1, request.asked_at, request.lapses_at)
     if at is not None:
         Reminder.objects.get_or_create(

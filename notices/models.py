@@ -135,7 +135,11 @@ class HeardEvent(models.Model):
 class Reminder(models.Model):
     """A request waits; when its approvers are reminded next. Gone once nobody is to be."""
 
-    request = models.OneToOneField(AccessRequest, on_delete=models.CASCADE, related_name="+")
+    request = models.OneToOneField(
+        AccessRequest, on_delete=models.CASCADE, related_name="+", db_constraint=False
+    )
+    """Without a constraint, which would lock the request's row: whoever decides on it must not
+    wait for a notifier that is frozen in its work. Requests are never deleted."""
     event = models.ForeignKey(AuditEvent, on_delete=models.PROTECT, related_name="+")
     """By which they were asked."""
     number = models.PositiveSmallIntegerField(default=1)

@@ -43,7 +43,7 @@ def _request(story: Story) -> dict[str, Any] | None:
         "profile": request.profile_version.profile.name,
         "source_account": pair.source.account_id,
         "target_account": pair.target.account_id,
-        "minutes": int(request.duration.total_seconds() // 60),
+        "minutes": int(request.lasts.total_seconds() // 60),
         "reason": request.reason,
     }
 

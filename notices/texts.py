@@ -4,9 +4,12 @@ Plain words; each channel escapes for itself. `Pointless` is raised when there i
 say, and its text goes to the delivery log.
 """
 
+from dataclasses import replace
+
 from django.urls import reverse
 
 from accounts.models import AccountPair
+from audit.models import AuditEvent
 from notices.audience import told_of
 from notices.core.message import Link, Message, Pointless, TooEarly
 from notices.core.words import one_line, paragraph, span, subject
@@ -33,12 +36,12 @@ def _route(pair: AccountPair) -> tuple[tuple[str, str], ...]:
 
 
 def _facts(request: AccessRequest, reader: Reader) -> tuple[tuple[str, str], ...]:
-    minutes = int(request.duration.total_seconds() // 60)
+    minutes = int(request.lasts.total_seconds() // 60)
     extends = request.extends_until
     span_of_time = (
         (("New end", reader.moment(extends)),) if extends else (("How long", span(minutes)),)
     )
-    starts = (("Starts", reader.moment(request.starts_at)),) if request.starts_at else ()
+    starts = (("Starts", reader.moment(request.begins_at)),) if request.begins_at else ()
     return (
         ("Person", one_line(request.requester.label)),
         ("Access", one_line(request.profile_version.profile.name)),
@@ -161,6 +164,37 @@ def decided(story: Story, reader: Reader) -> Message:
     )
 
 
+def question(story: Story, reader: Reader) -> Message:
+    """To the requester: somebody asks. To who asked: the answer."""
+    request = story.asked
+    if request.state != RequestState.PENDING:
+        raise Pointless(f"The request was {request.state} before this was sent.")
+    own = reader.person is not None and reader.person.pk == request.requester_id
+    about = f"your request: {_what(request)}" if own else f"the request: {_ask(request)}"
+    verb = "asks about" if story.event.kind == "request:question" else "answered about"
+    return Message(
+        subject=subject(f"{story.actor} {verb} {about}"),
+        headline=one_line(f"{story.actor} {verb} {about}"),
+        lines=("Answer on the page of the request.",) if own else (),
+        quote=paragraph(story.event.reason),
+        links=(_page(request, "Open the request"),),
+    )
+
+
+def terms(story: Story, reader: Reader) -> Message:
+    """To the requester: an approver wants less than was asked for."""
+    request = story.asked
+    if request.state != RequestState.PENDING:
+        raise Pointless(f"The request was {request.state} before this was sent.")
+    return Message(
+        subject=subject(f"{story.actor} changed the terms of your request: {_what(request)}"),
+        headline=f"{one_line(story.actor)} changed the terms of your request",
+        lines=(one_line(story.event.sentence),),
+        quote=paragraph(story.event.reason),
+        links=(_page(request, "Open the request"),),
+    )
+
+
 def _what_comes(request: AccessRequest, reader: Reader) -> str:
     if request.extends_id:
         return "The later end is being set in AWS; you are told once it holds."
@@ -195,7 +229,7 @@ def active(story: Story, reader: Reader) -> Message:
         links = (
             Link(f"1. Sign in to {one_line(access.source.name)}", access.sign_in_url),
             Link("2. Switch role", pages.switch_role_url(grant)),
-            _page(grant.request, "Give it back or ask for more time"),
+            replace(_page(grant.request, "Give it back or ask for more time"), minor=True),
         )
     return Message(
         subject=subject(f"{whose} to {target} is active"),
@@ -283,6 +317,59 @@ def trouble(story: Story, reader: Reader) -> Message:
         lines=("A worker failed several times and goes on trying.", paragraph(grant.last_error)),
         facts=_of_grant(grant, reader),
         links=(_page(grant.request, "Open the access"),),
+    )
+
+
+def emergency(story: Story, reader: Reader) -> Message:
+    """To approvers and admins: somebody let themselves in."""
+    grant = story.access
+    who, target = grant.requester.label, grant.request.offer.pair.target.name
+    return Message(
+        subject=subject(f"Emergency access: {who} to {target}"),
+        headline=f"{one_line(who)} took emergency access to {one_line(target)}",
+        lines=(
+            "Nobody approved it before. Look at it now: revoke it if it is not what it should be. "
+            "It is reviewed afterwards.",
+        ),
+        facts=_of_grant(grant, reader),
+        quote=paragraph(story.event.reason or grant.request.reason),
+        links=(_page(grant.request, "Look at the access"),),
+    )
+
+
+def proposal(story: Story, reader: Reader) -> Message:
+    """To admins: a change of the rules waits for a second one. To who proposed it: the outcome."""
+    opened = story.event.kind == "proposal:opened"
+    later = AuditEvent.objects.about(story.event.subject).filter(pk__gt=story.event.pk)
+    if opened and later.filter(kind__in=PROPOSAL_ENDS).exists():
+        raise Pointless("The proposal was decided before this was sent.")
+    number = int(story.event.subject.rpartition(":")[2])
+    return Message(
+        subject=subject(story.event.sentence),
+        headline=one_line(story.event.sentence),
+        lines=("It takes effect when a second admin confirms it.",) if opened else (),
+        quote=paragraph(story.event.reason),
+        links=(Link("Look at the change", address(reverse("accounts:proposal", args=[number]))),),
+    )
+
+
+PROPOSAL_ENDS = (
+    "proposal:confirmed",
+    "proposal:rejected",
+    "proposal:withdrawn",
+    "proposal:lapsed",
+)
+
+
+def stop(story: Story, reader: Reader) -> Message:
+    """To admins: access ends with the red button, or may be asked for again."""
+    number = int(story.event.subject.rpartition(":")[2])
+    return Message(
+        subject=subject(story.event.sentence),
+        headline=one_line(story.event.sentence),
+        lines=(f"By {one_line(story.actor)}.",),
+        quote=paragraph(story.event.reason),
+        links=(Link("Watch it end", address(reverse("provisioning:stop", args=[number]))),),
     )
 
 

@@ -11,9 +11,19 @@ from typing import Final
 from accounts.models import User
 from audit.models import AuditEvent
 from notices import texts
-from notices.audience import Audience, admins, approvers, asked_before, holder
+from notices.audience import (
+    Audience,
+    admins,
+    approvers,
+    asked_before,
+    askers,
+    holder,
+    proposer,
+    watchers,
+)
 from notices.core.message import Message
 from notices.story import Reader, Story
+from provisioning.core.states import RequestState
 from provisioning.models import ATTENTION_AFTER
 
 
@@ -23,7 +33,9 @@ class Topic:
 
     key: str
     title: str
-    """What it is about, as the pages name it."""
+    """What it is about, for a person who chooses."""
+    about: str
+    """The same, for admins who look at everybody's."""
     kinds: tuple[str, ...]
     """Kinds of audit events."""
     to: tuple[Audience, ...]
@@ -61,6 +73,11 @@ def _begins_to_fail(story: Story) -> bool:
     return before is None or before.kind == "account:check:passed"
 
 
+def _still_waits(story: Story) -> bool:
+    """What a rule approved in the moment it was asked waits for nobody."""
+    return story.asked.state == RequestState.PENDING
+
+
 def _was_not_revoked(story: Story) -> bool:
     """Who was revoked has been told already."""
     return story.access.revoked_at is None
@@ -72,13 +89,16 @@ TOPICS: Final = (
     Topic(
         key="asked",
         title="Somebody asks for access that you decide on",
+        about="A request waits for a decision",
         kinds=("request:state:pending", "request:approval"),
         to=(approvers,),
         words=texts.asked,
+        when=_still_waits,
     ),
     Topic(
         key="settled",
         title="Such a request was decided, withdrawn or lapsed",
+        about="A request that waited is over",
         kinds=(
             "request:state:approved",
             "request:state:rejected",
@@ -91,7 +111,8 @@ TOPICS: Final = (
     ),
     Topic(
         key="decided",
-        title="Your request was approved, rejected or ended, or lapsed",
+        title="Your request was approved, rejected, ended or lapsed",
+        about="What became of a request",
         kinds=(
             "request:approval",
             "request:state:approved",
@@ -103,8 +124,43 @@ TOPICS: Final = (
         words=texts.decided,
     ),
     Topic(
+        key="question",
+        title="Somebody asks about your request, or answers your question",
+        about="Questions and answers about a request",
+        kinds=("request:question",),
+        to=(holder,),
+        words=texts.question,
+    ),
+    Topic(
+        key="answer",
+        title="A question of yours is answered",
+        about="Answers",
+        kinds=("request:answer",),
+        to=(askers,),
+        words=texts.question,
+        with_topic="question",
+    ),
+    Topic(
+        key="terms",
+        title="An approver shortens what you asked for, or moves it",
+        about="Other terms than were asked for",
+        kinds=("request:terms",),
+        to=(holder,),
+        words=texts.terms,
+    ),
+    Topic(
+        key="emergency",
+        title="Somebody takes emergency access that you watch over",
+        about="Emergency access",
+        kinds=("grant:breakglass:started",),
+        to=(watchers, admins),
+        words=texts.emergency,
+        always=True,
+    ),
+    Topic(
         key="active",
         title="Your access is active: how to get in",
+        about="Access is active",
         kinds=("grant:phase:active",),
         to=(holder,),
         words=texts.active,
@@ -112,6 +168,7 @@ TOPICS: Final = (
     Topic(
         key="ends-soon",
         title="Your access ends soon",
+        about="Access ends soon",
         kinds=("grant:ends-soon",),
         to=(holder,),
         words=texts.ends_soon,
@@ -119,6 +176,7 @@ TOPICS: Final = (
     Topic(
         key="ended",
         title="Your access has ended",
+        about="Access has ended",
         kinds=("grant:phase:ended",),
         to=(holder,),
         words=texts.ended,
@@ -127,6 +185,7 @@ TOPICS: Final = (
     Topic(
         key="revoked",
         title="Somebody revoked your access",
+        about="Access was revoked",
         kinds=("grant:revoked",),
         to=(holder,),
         words=texts.revoked,
@@ -135,13 +194,41 @@ TOPICS: Final = (
     Topic(
         key="extension",
         title="Your access ends later, or could not be extended",
+        about="Access was extended, or could not be",
         kinds=("grant:extension:confirmed", "grant:extension:refused"),
         to=(holder,),
         words=texts.extension,
     ),
     Topic(
+        key="proposal",
+        title="A change that widens access waits for a second admin",
+        about="Proposed changes of the rules",
+        kinds=("proposal:opened",),
+        to=(admins,),
+        words=texts.proposal,
+    ),
+    Topic(
+        key="proposal-ends",
+        title="A change that you proposed was decided",
+        about="Proposed changes that are decided",
+        kinds=("proposal:confirmed", "proposal:rejected", "proposal:lapsed"),
+        to=(proposer,),
+        words=texts.proposal,
+        with_topic="proposal",
+    ),
+    Topic(
+        key="stop",
+        title="Somebody presses the red button",
+        about="The red button",
+        kinds=("stop:pressed", "stop:finished", "stop:lifted"),
+        to=(admins,),
+        words=texts.stop,
+        always=True,
+    ),
+    Topic(
         key="trouble",
         title="Access could not be set up or removed",
+        about="Access could not be set up or removed",
         kinds=("grant:failed",),
         to=(holder, admins),
         words=texts.trouble,
@@ -150,6 +237,7 @@ TOPICS: Final = (
     Topic(
         key="drift",
         title="AWS let through more than was approved",
+        about="AWS let through more than was approved",
         kinds=("grant:cut_back", "drift:widened:removed", "drift:orphan:removed"),
         to=(admins,),
         words=texts.drift,
@@ -157,6 +245,7 @@ TOPICS: Final = (
     Topic(
         key="connection",
         title="The connection to an account fails",
+        about="The connection to an account fails",
         kinds=("account:check:failed",),
         to=(admins,),
         words=texts.connection,

@@ -68,7 +68,7 @@ def log(request: HttpRequest) -> HttpResponse:
     rows = [
         {
             "notice": one,
-            "topic": BY_KEY[one.topic].title if one.topic in BY_KEY else one.topic,
+            "topic": BY_KEY[one.topic].about if one.topic in BY_KEY else one.topic,
             "retriable": may_change and one.state == Notice.State.FAILED,
         }
         for one in page.object_list

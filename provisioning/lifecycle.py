@@ -237,6 +237,7 @@ def change_terms(
         sentence=sentence,
         reason=reason,
         data={
+            "request": request.code,
             "minutes": int(request.lasts / timedelta(minutes=1)),
             "starts_at": request.begins_at.isoformat() if request.begins_at else None,
             "asked_minutes": int(request.duration / timedelta(minutes=1)),
@@ -544,7 +545,7 @@ def stop_requests(stop: Stop, *, limit: int) -> int:
             subject=one.subject,
             sentence="The request was ended with the red button.",
             reason=stop.reason,
-            data=_of_stop(stop),
+            data=_of_stop(stop) | {"request": one.code},
         )
         for one in held
     )

@@ -9,6 +9,8 @@ class Link:
 
     label: str
     url: str
+    minor: bool = False
+    """Whether it is for later, and not what the reader came for."""
 
 
 @dataclass(frozen=True)

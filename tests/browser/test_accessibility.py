@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("
 
 PAGES = {
     "": ["/sign-in/"],
-    "alice": ["/access/", "/offers/", "/offers/1/request/", "/approvals/"],
+    "alice": ["/access/", "/offers/", "/offers/1/request/", "/approvals/", "/notices/"],
     "dana": [
         "/grants/",
         "/audit/",
@@ -29,7 +29,11 @@ PAGES = {
         "/registry/identities/",
         "/registry/identities/new/",
         "/registry/people/",
+        "/notices/",
+        "/notices/channels/",
+        "/notices/log/",
         "/sandbox/",
+        "/sandbox/mail/",
         "/sandbox/console/sign-in",
     ],
 }

@@ -141,6 +141,7 @@ def test_the_classic_scenario(
     expect(console.locator("main")).to_contain_text(f"arn:aws:iam::{home}:user/{user}")
 
     address = address_of_link(alice, path)
+    the_way_in_was_mailed(dana, target, address)
     refused_to_another(visit, address, path, home)
 
     dana.open("/grants/")
@@ -159,6 +160,18 @@ def address_of_link(alice: Visitor, path: str) -> str:
     """Where the portal's link leads: what somebody could have kept or passed on."""
     answer = alice.page.request.get(f"{alice.base}{path}switch-role/", max_redirects=0)
     return answer.headers["location"]
+
+
+def the_way_in_was_mailed(dana: Visitor, target: str, address: str) -> None:
+    """The mail that access is active carries the same link; the sandbox shows all mail."""
+    mail = dana.page.get_by_role("link", name=f"Your access to {target} is active").first
+    for _ in range(60):
+        dana.open("/sandbox/mail/")
+        if mail.count():
+            break
+        dana.page.wait_for_timeout(500)
+    mail.click()
+    expect(dana.page.locator("main")).to_contain_text(address)
 
 
 def refused_to_another(visit: Visit, address: str, path: str, home: str) -> None:

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 type Handler = Callable[[socket.socket], None]
@@ -17,6 +17,7 @@ class Server:
     got: list[bytes] = field(default_factory=list)
     met: threading.Event = field(default_factory=threading.Event)
     """Somebody has connected."""
+    connections: list[socket.socket] = field(default_factory=list)
 
 
 @contextmanager
@@ -32,14 +33,17 @@ def serving(make: Callable[[Server], Handler]) -> Iterator[Server]:
                     connection, _ = listener.accept()
                 except OSError:
                     return
+                server.connections.append(connection)
                 server.met.set()
-                with connection:
+                with connection, suppress(OSError):
                     handle(connection)
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         yield server
-        listener.shutdown(socket.SHUT_RDWR)
+        for one in (listener, *server.connections):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
     thread.join(5)
 
 

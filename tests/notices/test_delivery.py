@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import urllib3
 from django.core import mail
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from pytest_django.fixtures import Settings
 
 from accounts.models import Offer, User
@@ -26,8 +26,8 @@ from notices.deliver import Channel, channels_of, claim, deliver
 from notices.gather import gather
 from notices.models import Notice, Route
 from provisioning import services
-from provisioning.models import AccessRequest, Grant
-from tests.factories import GrantFactory
+from provisioning.models import AccessRequest, Decision, Grant
+from tests.factories import AccessRequestFactory, GrantFactory
 from tests.notices import servers
 from tests.notices.conftest import Happen, send_mail
 
@@ -443,3 +443,34 @@ def test_access_is_revoked_while_mail_server_and_webhook_hang(
     assert grant.revoked_by == "dana"
     for thread in threads:
         thread.join(10)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_is_decided_while_a_notifier_is_frozen_in_its_work(
+    offer: Offer, alice: User, bob: User, happen: Happen
+) -> None:
+    asked = AccessRequestFactory.create(offer=offer, requester=alice)
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+
+    def reject() -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '2s'")
+            services.decide(
+                approver=bob,
+                request=asked,
+                verdict=Decision.Verdict.REJECTED,
+                fingerprint="",
+                reason="Not now.",
+            )
+        finally:
+            connections.close_all()
+
+    with transaction.atomic():
+        assert gather() == 1
+        thread = threading.Thread(target=reject)
+        thread.start()
+        thread.join(30)
+
+    asked.refresh_from_db()
+    assert asked.state == "rejected"

@@ -96,7 +96,15 @@ def test_a_person_chooses_topics_and_time_zone(alice: User, client_for: ClientFo
     assert "Saved." in posted.content.decode()
     chosen = Preferences.objects.get(person=alice)
     assert chosen.time_zone == "Europe/Berlin"
-    assert chosen.muted == ["decided", "ends-soon", "ended", "extension", "trouble"]
+    assert chosen.muted == [
+        "decided",
+        "question",
+        "terms",
+        "ends-soon",
+        "ended",
+        "extension",
+        "trouble",
+    ]
     event = AuditEvent.objects.get(kind="person:notices:chosen")
     assert (event.actor, event.subject) == ("alice", "person:alice")
     page = client.get("/notices/").content.decode()

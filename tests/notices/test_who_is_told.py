@@ -13,9 +13,19 @@ from audit.models import AuditEvent
 from notices import gather as gathering
 from notices.gather import gather
 from notices.models import HeardEvent, Notice, Preferences, Reading, Reminder, Route
+from notices.texts import PROPOSAL_ENDS
 from notices.topics import BY_KEY, KINDS, TOPICS, topics_for
+from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest, Grant
-from tests.factories import GrantFactory, UserFactory, first_stage
+from provisioning.specs import spec_for_request
+from tests.factories import (
+    AccessRequestFactory,
+    ApprovalStageFactory,
+    DecisionFactory,
+    GrantFactory,
+    UserFactory,
+    first_stage,
+)
 from tests.notices.conftest import Happen, told
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +43,9 @@ OF_A_REQUEST = {
     "request:state:expired": {"alice"},
     "request:state:cancelled": {"alice"},
     "request:approval": {"alice"},
+    "request:question": {"alice"},
+    "request:terms": {"alice"},
+    "request:answer": set(),
 }
 
 
@@ -59,6 +72,7 @@ OF_A_GRANT = {
     "grant:revoked": {"alice"},
     "grant:locked_out": set(),
     "grant:ends-soon": {"alice"},
+    "grant:breakglass:started": {"bob", "dana"},
     "grant:extension:confirmed": {"alice"},
     "grant:extension:refused": {"alice"},
     "grant:failed": {"alice", "dana"},
@@ -91,8 +105,55 @@ def test_admins_are_told_of_accounts(kind: str, offer: Offer, happen: Happen) ->
     assert told() == OF_AN_ACCOUNT[kind]
 
 
+OF_THE_RED_BUTTON = {
+    "stop:pressed": {"dana"},
+    "stop:finished": {"dana"},
+    "stop:lifted": {"dana"},
+}
+
+
+@pytest.mark.parametrize("kind", OF_THE_RED_BUTTON)
+def test_admins_are_told_of_the_red_button(kind: str, happen: Happen) -> None:
+    happen(kind, "stop:7")
+
+    assert told() == OF_THE_RED_BUTTON[kind]
+
+
+def test_the_other_admins_are_told_of_a_proposal_and_the_proposer_of_its_outcome(
+    happen: Happen,
+) -> None:
+    UserFactory.create(username="dave", role=User.Role.ADMIN)
+    happen("proposal:opened", "proposal:7", actor="dana")
+    assert told() == {"dave"}
+
+    for kind in PROPOSAL_ENDS:
+        happen(kind, "proposal:7", actor="dave")
+    assert told(topic="proposal-ends") == {"dana"}
+
+
+def test_of_what_the_red_button_ends_holders_are_told_and_rooms_are_not(
+    grant: Grant, happen: Happen, settings: Settings
+) -> None:
+    settings.CHANNELS = ("ops",)
+    for topic in ("revoked", "stop"):
+        Route.objects.create(topic=topic, channels=["ops"])
+    happen("stop:pressed", "stop:7", actor="dana")
+    happen("grant:revoked", grant.subject, actor="dana", stop=7)
+
+    assert told(topic="stop") == {"ops"}
+    assert told(topic="revoked") == {"alice"}
+
+
 def test_every_kind_of_the_table_is_in_a_test() -> None:
-    tested = {"request:state:pending", *OF_A_REQUEST, *OF_A_GRANT, *OF_AN_ACCOUNT}
+    tested = {
+        "request:state:pending",
+        *OF_A_REQUEST,
+        *OF_A_GRANT,
+        *OF_AN_ACCOUNT,
+        *OF_THE_RED_BUTTON,
+        "proposal:opened",
+        *PROPOSAL_ENDS,
+    }
     assert tested >= KINDS
 
 
@@ -126,16 +187,38 @@ def test_those_who_were_asked_are_told_that_it_is_decided_except_who_did_it(
     assert told(topic="settled") == {"charlie"}
 
 
-def test_after_an_approval_those_are_asked_who_were_not_asked_before(
-    asked: AccessRequest, charlie: User, happen: Happen
+def test_each_stage_is_asked_when_it_opens(
+    offer: Offer, alice: User, bob: User, charlie: User, happen: Happen
 ) -> None:
+    ApprovalStageFactory.create(offer=offer, people=[bob, charlie])
+    asked = AccessRequestFactory.create(
+        offer=offer, requester=alice, approvals_needed=2, quorums=[1, 1]
+    )
     happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
-    gather()
-    first_stage(asked.offer).people.add(charlie)
+    assert told() == {"bob"}
 
-    event = happen("request:approval", asked.subject, actor="dana", request=asked.code)
+    DecisionFactory.create(
+        request=asked, approver=bob, fingerprint=fingerprint(spec_for_request(asked))
+    )
+    event = happen("request:approval", asked.subject, actor="bob", request=asked.code)
 
     assert told(topic="asked", event=event) == {"charlie"}
+
+
+def test_an_answer_goes_to_who_asked(asked: AccessRequest, charlie: User, happen: Happen) -> None:
+    first_stage(asked.offer).people.add(charlie)
+    happen("request:question", asked.subject, actor="charlie", request=asked.code)
+    happen("request:answer", asked.subject, actor="alice", request=asked.code)
+
+    assert told(topic="answer") == {"charlie"}
+
+
+def test_a_remark_before_any_question_goes_to_the_approvers(
+    asked: AccessRequest, happen: Happen
+) -> None:
+    happen("request:answer", asked.subject, actor="alice", request=asked.code)
+
+    assert told() == {"bob"}
 
 
 def test_an_extension_is_asked_of_the_approvers_by_its_own_code(
@@ -234,6 +317,29 @@ def test_what_is_long_settled_is_not_looked_at_again(
     assert Reading.objects.get().after >= event.pk
     assert not HeardEvent.objects.exists()
     assert gather() == 0
+
+
+def test_the_delivery_log_forgets_after_half_a_year(
+    grant: Grant, alice: User, happen: Happen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "MOVE_EVERY", timedelta(0))
+    event = happen("grant:phase:pending", grant.subject)
+    long_ago = database_now() - timedelta(days=181)
+    for number, done_at in enumerate([long_ago, database_now(), None]):
+        Notice.objects.create(
+            event=event,
+            topic="active",
+            person=alice,
+            channel="mail",
+            number=number,
+            state="sent" if done_at else "waiting",
+            done_at=done_at,
+            next_try_at=None if done_at else long_ago,
+        )
+
+    gather()
+
+    assert list(Notice.objects.order_by("number").values_list("number", flat=True)) == [1, 2]
 
 
 def test_a_broken_event_does_not_keep_others_from_being_told(grant: Grant, happen: Happen) -> None:
@@ -361,6 +467,8 @@ def test_only_admins_choose_topics_of_admins(alice: User, dana: User) -> None:
     assert {one.key for one in topics_for(dana)} - {one.key for one in topics_for(alice)} == {
         "drift",
         "connection",
+        "proposal",
+        "stop",
     }
 
 
@@ -386,6 +494,16 @@ def test_who_can_decide_by_now_is_reminded_while_the_request_waits(
 
     make_due()
     assert told(number=2) == {"bob", "charlie"}
+
+
+def test_what_a_rule_approved_at_once_is_asked_of_nobody(
+    asked: AccessRequest, happen: Happen
+) -> None:
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    AccessRequest.objects.filter(pk=asked.pk).update(state="cancelled")
+
+    assert told() == set()
+    assert not Reminder.objects.exists()
 
 
 def test_nobody_is_reminded_of_what_is_decided(asked: AccessRequest, happen: Happen) -> None:

@@ -13,7 +13,7 @@ from django.db import Error, close_old_connections, connections
 
 from notices.core.parse import BadSetting, channel_addresses
 from notices.deliver import Channel, channels_of, deliver
-from notices.gather import gather
+from notices.gather import BATCH, gather
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         """Run."""
         channels = self._channels()
         if not options["loop"]:
-            found = gather()
+            found = self._gather_all()
             sent = sum(deliver(channel) for channel in channels)
             self.stdout.write(f"{found} taken up, {sent} sent")
             return
@@ -47,6 +47,14 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, on_signal)
         signal.signal(signal.SIGINT, on_signal)
         Loop(channels, stop, options["interval"]).run()
+
+    def _gather_all(self) -> int:
+        found = 0
+        while (more := gather()) > 0:
+            found += more
+            if more < BATCH:
+                break
+        return found
 
     def _channels(self) -> list[Channel]:
         try:
@@ -84,7 +92,9 @@ class Loop:
 
     def _round(self) -> None:
         try:
-            gather()
+            while gather() >= BATCH and not self.stop.is_set():
+                # There is more: whoever waits for it need not wait for the next round.
+                continue
         except Error:
             # The database restarts or is away: the next round finds the same rows.
             log.exception("notify_round_failed")
@@ -106,7 +116,8 @@ class Loop:
 
     def _deliver(self, channel: Channel) -> None:
         try:
-            deliver(channel, stop=self.stop.is_set)
+            while deliver(channel, stop=self.stop.is_set) >= BATCH:
+                continue
         except Exception:
             log.exception("delivery_failed", channel=channel.name)
         finally:
