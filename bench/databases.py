@@ -18,15 +18,24 @@ REGISTRY = "bench_registry"
 
 
 @contextmanager
+def registry() -> Iterator[None]:
+    """That database, while the block lasts."""
+    env = worker_environment()
+    with psycopg.connect(env["DATABASE_URL"], autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {REGISTRY}")
+        try:
+            _history(env, REGISTRY, "registry")
+            yield
+        finally:
+            server.execute(f"DROP DATABASE {REGISTRY} WITH (FORCE)")
+
+
+@contextmanager
 def database(rows: int, *, live: int = LIVE_SHARE) -> Iterator[tuple[dict[str, str], Visit]]:
-    """The environment of a process on such a database, which is there while the block lasts."""
+    """The environment of a process on a copy of the registry with so many grants, of a hundred so
+    many live; while the block lasts, inside that of `registry`."""
     env, name = worker_environment(), f"bench_{rows}_{live}"
     with psycopg.connect(env["DATABASE_URL"], autocommit=True) as server:
-        if not server.execute(
-            "SELECT 1 FROM pg_database WHERE datname = %s", [REGISTRY]
-        ).fetchone():
-            server.execute(f"CREATE DATABASE {REGISTRY}")
-            _history(env, REGISTRY, "registry")
         server.execute(f"CREATE DATABASE {name} TEMPLATE {REGISTRY}")
         try:
             made = _history(env, name, "grants", str(rows), str(live))

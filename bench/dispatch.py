@@ -51,7 +51,7 @@ def _workers(folder: Path) -> Iterator["Bare"]:
             servers.worker(log=folder / "worker.log", env=env),
             _noop_worker(folder / "noop.log", env),
         )
-        supervisor.wait_ready(timeout=PATIENCE)
+        supervisor.wait_ready(timeout=60)
         yield Bare(folder / "times")
     finally:
         supervisor.stop()
@@ -66,7 +66,7 @@ def worker_environment() -> dict[str, str]:
 
 def _noop_worker(log: Path, env: dict[str, str]) -> Child:
     flags = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
-    argv = [sys.executable, "-m", "celery", "-A", "bench.noop", "worker", "--concurrency", "2"]
+    argv = [sys.executable, "-m", "celery", "-A", "bench.noop", "worker", *servers.OF_THREADS]
     ready = log_shows(log, " ready.")
     return Child(
         name="bare worker",

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,18 +11,22 @@ from tempfile import TemporaryDirectory
 from audit.clock import database_now
 from bench.aws import BURST, Record
 from bench.dispatch import worker_environment
-from bench.figures import Figure, Line
+from bench.figures import Figure, Line, clocked
+from bench.history import cookie
 from bench.measures import Size
+from bench.pages import Browser, p95
 from bench.server import Control
 from bench.world import NotAsWanted, World, in_parallel, make
 from provisioning.converge import converge
 from provisioning.models import Grant
 from sandbox import servers
-from sandbox.processes import Supervisor
+from sandbox.processes import Supervisor, free_port
 
 LEAD_EACH = 0.4  # seconds for each grant, before the first end
 SPREAD = 60  # seconds over which the ends are spread in a full run
 LOOK_EVERY = 0.1
+WATCHED = "/approvals/"
+"""The page that somebody looks at meanwhile."""
 PATIENCE = 3.0  # times the arithmetic minimum
 
 
@@ -34,10 +38,16 @@ def many_ends(aws: Control, size: Size) -> list[Line]:
     late = _seconds_past_the_end(world, grants)
     aws.limit(size.rate)
     aws.clear()
-    with _workers_and_sweeper(size.rate):
+    with (
+        _workers_sweeper_and_web(size.rate) as port,
+        closing(Browser(port, cookie(world.approver.username))) as approver,
+    ):
+        idle = [_page(approver) for _ in range(max(2, size.looks))][1:]
         _sleep_until(grants[0].ends_at)
         began = time.monotonic()
-        _wait_for_the_last(grants, began, patience=60 + PATIENCE * 9 * size.ends / size.rate)
+        busy = _wait_for_the_last(
+            grants, began, approver, patience=60 + PATIENCE * 9 * size.ends / size.rate
+        )
     took = time.monotonic() - began
     calls = aws.calls()
     aws.limit(0)
@@ -45,7 +55,19 @@ def many_ends(aws: Control, size: Size) -> list[Line]:
     return [
         Figure("P10", "seconds past the end, on AWS's clock", late, 0, shown=f"{late:g} s"),
         _clean_up(calls, took, size),
+        Figure(
+            "P10",
+            f"p95 of {WATCHED} while {size.ends} ends are cleaned up, over idle",
+            p95(busy) / p95(idle),
+            3,
+            repetitions=len(busy),
+            beside=f"{p95(busy) * 1000:.1f} ms against {p95(idle) * 1000:.1f} ms",
+        ),
     ]
+
+
+def _page(browser: Browser) -> float:
+    return clocked(lambda: browser.get(WATCHED))
 
 
 def _ending(world: World, number: int, begins: datetime) -> list[Grant]:
@@ -71,18 +93,20 @@ def _seconds_past_the_end(world: World, grants: Sequence[Grant]) -> float:
 
 
 @contextmanager
-def _workers_and_sweeper(rate: float) -> Iterator[None]:
-    """A worker and the sweeper, told by their operators what the accounts take."""
+def _workers_sweeper_and_web(rate: float) -> Iterator[int]:
+    """All processes of an installation, told by its operators what the accounts take. Yields the
+    port of the web."""
     env = worker_environment() | {"SALLYPORT_CALLS_PER_SECOND": str(rate)}
-    supervisor = Supervisor()
+    supervisor, port = Supervisor(), free_port()
     with TemporaryDirectory(prefix="sallyport-bench-") as folder:
         try:
             supervisor.start(
                 servers.worker(log=Path(folder) / "worker.log", env=env),
                 servers.sweeper(log=Path(folder) / "sweeper.log", env=env),
+                servers.web(port, log=Path(folder) / "web.log", env=env),
             )
             supervisor.wait_ready(timeout=60)
-            yield
+            yield port
         finally:
             supervisor.stop()
 
@@ -91,12 +115,18 @@ def _sleep_until(moment: datetime) -> None:
     time.sleep(max(0.0, (moment - database_now()).total_seconds()))
 
 
-def _wait_for_the_last(grants: Sequence[Grant], began: float, *, patience: float) -> None:
+def _wait_for_the_last(
+    grants: Sequence[Grant], began: float, approver: Browser, *, patience: float
+) -> list[float]:
+    """Watch a page until all have ended. Answers the seconds that it took, each time."""
+    seconds: list[float] = []
     keys = [grant.pk for grant in grants]
     while Grant.objects.filter(pk__in=keys).exclude(phase="ended").exists():
         if time.monotonic() - began > patience:
             raise NotAsWanted(f"Not all grants had ended after {patience:.0f} s.")
+        seconds.append(_page(approver))
         time.sleep(LOOK_EVERY)
+    return seconds or [_page(approver)]
 
 
 def _clean_up(calls: Sequence[Record], took: float, size: Size) -> Figure:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import django
 
-PEOPLE, SOURCES, TARGETS, OFFERS = 300, 10, 40, 200
+PEOPLE, SOURCES, TARGETS, OFFERS = 300, 5, 40, 200
 DECIDED: Final = 20
 """Offers whose requests the approver decides on."""
 OWN: Final = 60
@@ -33,7 +33,7 @@ class Visit:
     approver: str
     admin: str
     account: str
-    """Of one target: a fortieth of all grants."""
+    """Of one source: a fifth of all grants, so that even the shortest history fills a page."""
     middle_live: str
     middle_over: str
     middle_event: str
@@ -189,17 +189,18 @@ def visit() -> Visit:
 
     live, over = listing.LIVE_ORDERS["-starts"], listing.OVER_ORDERS["-ended"]
     return Visit(
-        holder=_cookie("holder"),
-        approver=_cookie("approver"),
-        admin=_cookie("admin"),
-        account=AwsAccount.objects.get(name="Target 7").account_id,
+        holder=cookie("holder"),
+        approver=cookie("approver"),
+        admin=cookie("admin"),
+        account=AwsAccount.objects.get(name="Source 3").account_id,
         middle_live=_middle(Grant.objects.live(), live),
         middle_over=_middle(Grant.objects.filter(phase="ended"), over),
         middle_event=_middle(AuditEvent.objects.all(), listing.NEWEST_FIRST),
     )
 
 
-def _cookie(username: str) -> str:
+def cookie(username: str) -> str:
+    """The cookie of a session of this person's."""
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.sessions.backends.db import SessionStore
 

@@ -56,7 +56,7 @@ class Size:
     """Live grants of the databases whose sweeps are compared."""
     histories: tuple[int, ...] = (1_000, 100_000)
     """Grants of the databases whose pages are compared."""
-    looks: int = 100
+    looks: int = 40
     """How often each page is asked for."""
 
 
@@ -71,7 +71,7 @@ FULL = Size(
     scanned=10_000,
     tools=True,
     histories=(1_000, 100_000, 1_000_000),
-    looks=300,
+    looks=60,
     rounds=9,
     live=(100, 1_000, 10_000),
 )

@@ -1,7 +1,7 @@
 """Rounds of the sweeper over more and more live grants, with nothing due and with some.
 
-A round is done in a process of its own (`python -m bench.sweeper`), which is told by a line of
-text how many grants are to be due, and answers with what the round took.
+A round is done in a process of its own (`bench/sweeping.py`), which is told by a line of text how
+many grants are to be due, and answers with what the round took.
 """
 
 import json
@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import IO, Final
 
-from bench.databases import database
+from bench.databases import database, registry
 from bench.figures import Figure, Line, Pairs, ratio
 from bench.measures import Size
 from bench.server import Control
@@ -57,6 +57,7 @@ def rounds(aws: Control, size: Size) -> list[Line]:
     del aws
     repetitions = max(2, size.rounds * 5)
     with ExitStack() as stack:
+        stack.enter_context(registry())
         few, *more = (stack.enter_context(_sweeping(live)) for live in sorted(size.live))
         lines: list[Line] = []
         for many in more:
@@ -114,7 +115,7 @@ def _sweeping(live: int) -> Iterator[Sweeping]:
         # What it sends is for nobody: not for the workers of other measures.
         env["BROKER_URL"] = env["BROKER_URL"].rpartition("/")[0] + "/7"
         process = subprocess.Popen(  # This project's own.
-            [sys.executable, "-m", "bench.sweeper"],
+            [sys.executable, "-m", "bench.sweeping"],
             env=env,
             cwd=BASE_DIR,
             stdin=subprocess.PIPE,
@@ -130,65 +131,3 @@ def _sweeping(live: int) -> Iterator[Sweeping]:
         finally:
             process.kill()
             process.communicate()
-
-
-# --- In the process --------------------------------------------------------------------------
-
-
-def main() -> None:
-    """Sweep once for each line."""
-    import django
-
-    django.setup()
-    _make_quiet()
-    for line in sys.stdin:
-        print(json.dumps(_round(int(line))), flush=True)
-
-
-def _make_quiet() -> None:
-    """Everything beside the grants has been done: checks, scans, pairs."""
-    from datetime import timedelta
-
-    from accounts.models import AccountPair, AwsAccount, ConnectionCheck
-    from audit.clock import database_now
-    from provisioning.models import AccessRequest, AccountScan
-
-    now = database_now()
-    AccountPair.objects.update(next_check_at=None)
-    AccessRequest.objects.filter(state="pending").update(
-        lapses_at=now + timedelta(days=1), previewed_at=now
-    )
-    for account in AwsAccount.objects.all():
-        ConnectionCheck.objects.create(account=account, asked_by="bench", finished_at=now)
-        AccountScan.objects.create(account=account, due_at=now + timedelta(days=1))
-
-
-def _round(due: int) -> dict[str, Any]:
-    import time
-
-    from django.db import connection
-
-    from audit.clock import database_now
-    from bench.measures import resident
-    from provisioning.models import Grant
-    from provisioning.sweep import Sweeper
-
-    Grant.objects.filter(next_check_at__lte=database_now()).update(next_check_at=None)
-    some = Grant.objects.live().order_by("-pk").values("pk")[:due]
-    Grant.objects.filter(pk__in=some).update(next_check_at=database_now())
-    queries = 0
-
-    def counted(execute: Any, *arguments: Any) -> Any:
-        nonlocal queries
-        queries += 1
-        return execute(*arguments)
-
-    with connection.execute_wrapper(counted):
-        began = time.perf_counter()
-        found = Sweeper().sweep()
-        seconds = time.perf_counter() - began
-    return {"due": found, "queries": queries, "seconds": seconds, "resident": resident()}
-
-
-if __name__ == "__main__":
-    main()

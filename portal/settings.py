@@ -236,6 +236,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# For workers of processes. One of threads cannot stop a thread: there the time-outs of each call
+# end a task, and a lease that runs out gives its work to another worker (docs/adr/0025).
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_TASK_SOFT_TIME_LIMIT = 270
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600}

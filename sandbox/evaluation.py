@@ -1,8 +1,9 @@
 """Would AWS allow this call? Policy evaluation as the IAM User Guide describes it.
 
 Pure: documents and a request go in, a decision comes out. No moto, no Django, no clock; the
-moment of the call is an argument. The rules come from the IAM User Guide, chapters "Policy
-evaluation logic", "Condition operators", "Set operators for multivalued context keys" and
+moment of the call is an argument. The server that stands for AWS decides by it, and the judge of
+the tests asks it about whole states (ADR 22). The rules come from the IAM User Guide, chapters
+"Policy evaluation logic", "Condition operators", "Set operators for multivalued context keys" and
 "Variables and tags"; each function names its own.
 """
 

@@ -48,7 +48,7 @@ class History:
             return
         for parameter in (target.parameter, f"New{target.parameter}"):
             if name := params.get(parameter):
-                thing = _names(account, target.kind).get(name)
+                thing = account.named(target.kind).get(name)
                 attributes = _copied(thing) if thing is not None else {}
                 one = Earlier(now, account, target.kind, name, thing, attributes)
                 self._earlier.append(one)
@@ -85,7 +85,7 @@ def _copy(name: str, value: Any) -> Any:
 
 @contextmanager
 def _shown(one: Earlier) -> Iterator[None]:
-    present = _names(one.account, one.kind).get(one.name)
+    present = one.account.named(one.kind).get(one.name)
     attributes = dict(vars(one.thing)) if one.thing is not None else {}
     if one.thing is not None:
         vars(one.thing).update(one.attributes)
@@ -99,21 +99,12 @@ def _shown(one: Earlier) -> Iterator[None]:
 
 
 def _put(one: Earlier, thing: Any | None, *, instead_of: Any | None) -> None:
-    names, ids = _names(one.account, one.kind), _ids(one.account, one.kind)
+    names, ids = one.account.named(one.kind), _ids(one.account, one.kind)
     if instead_of is not None:
         names.pop(one.name, None)
         ids.pop(instead_of.id, None)
     if thing is not None:
         names[one.name] = ids[thing.id] = thing
-
-
-def _names(account: Backend, kind: str) -> MutableMapping[str, Any]:
-    kinds: dict[str, MutableMapping[str, Any]] = {
-        "user": account.users,
-        "group": account.groups,
-        "role": account.roles_by_name,
-    }
-    return kinds[kind]
 
 
 def _ids(account: Backend, kind: str) -> MutableMapping[str, Any]:

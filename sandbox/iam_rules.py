@@ -50,19 +50,10 @@ class Call:
     def entity(self, kind: str) -> Any:
         """The user, group or role that the call names, or None."""
         name = self.params.get(f"{kind.title()}Name", "")
-        return _named(self.account, kind).get(name)
+        return self.account.named(kind).get(name)
 
 
 Rule = Callable[[Call], None]
-
-
-def _named(account: Backend, kind: str) -> Mapping[str, Any]:
-    named: dict[str, Mapping[str, Any]] = {
-        "user": account.users,
-        "group": account.groups,
-        "role": account.roles_by_name,
-    }
-    return named[kind]
 
 
 # Names ------------------------------------------------------------------------------------
@@ -74,7 +65,7 @@ def _free(kind: str, parameter: str) -> Rule:
     def rule(call: Call) -> None:
         name = call.params.get(parameter, "")
         own = call.params.get(f"{kind.title()}Name", "") if parameter.startswith("New") else ""
-        _refuse_taken(kind.title(), name, own, _named(call.account, kind))
+        _refuse_taken(kind.title(), name, own, call.account.named(kind))
 
     return rule
 

@@ -9,7 +9,7 @@ each account 34 MB and a tenth of a second.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -208,6 +208,15 @@ class Backend(models.IAMBackend):
         if arn not in self.managed_policies:
             return None
         return Entity(arn, tag_map(self.managed_policies[arn].get_tags()))
+
+    def named(self, kind: str) -> MutableMapping[str, Any]:
+        """All of one kind, "user", "group" or "role", by name."""
+        kinds: dict[str, MutableMapping[str, Any]] = {
+            "user": self.users,
+            "group": self.groups,
+            "role": self.roles_by_name,
+        }
+        return kinds[kind]
 
     def by_id(self, entity_id: str) -> User | Role | None:
         """The living user or role with this unique id."""

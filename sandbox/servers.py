@@ -4,8 +4,9 @@
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from sandbox.processes import Child, http_answers, log_shows, port_answers
 
@@ -89,10 +90,17 @@ def web(port: int, *, log: Path, env: Mapping[str, str]) -> Child:
     )
 
 
-def worker(*, log: Path, env: Mapping[str, str]) -> Child:
-    """A Celery worker with two processes. Nothing but the database knows of other workers."""
+OF_THREADS: Final = ("--pool", "threads", "--concurrency", "8")
+OF_PROCESSES: Final = ("--pool", "prefork", "--concurrency", "2")
+
+
+def worker(*, log: Path, env: Mapping[str, str], pool: Sequence[str] = OF_THREADS) -> Child:
+    """A Celery worker of threads, as in production, or of two processes.
+
+    Nothing but the database knows of other workers.
+    """
     flags = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
-    arguments = ["-A", "portal", "worker", "--concurrency", "2", *flags]
+    arguments = ["-A", "portal", "worker", *pool, *flags]
     ready = log_shows(log, " ready.")
     return _python("worker", "celery", *arguments, log=log, env=env, ready=ready)
 

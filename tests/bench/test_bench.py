@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from pytest_django.fixtures import Settings
 
-from bench import dispatch, ends, measures, results, server
+from bench import dispatch, ends, measures, pages, results, server, sweeper, throughput
 from bench.__main__ import MEASURES, chosen
 from bench.aws import BURST, Limit, Record
 from bench.figures import Figure, Line, Pairs, Skipped
@@ -183,7 +183,22 @@ def test_every_measure_in_one_process_works(bench_aws: Control) -> None:
 @pytest.mark.system
 @pytest.mark.django_db(transaction=True)
 def test_every_measure_with_a_worker_works(bench_aws: Control, broker_url: str) -> None:
-    lines = [*dispatch.through_the_broker(bench_aws, TINY), *ends.many_ends(bench_aws, TINY)]
-    assert {line.number for line in lines} == {"P4", "P5", "P10", "P12"}
+    lines = [
+        *dispatch.through_the_broker(bench_aws, TINY),
+        *throughput.grants_a_second(bench_aws, TINY),
+        *ends.many_ends(bench_aws, TINY),
+    ]
+    assert {line.number for line in lines} == {"P4", "P5", "P6", "P10", "P12"}
     late = next(line for line in lines if isinstance(line, Figure) and line.number == "P10")
     assert late.met
+
+
+@pytest.mark.system
+@pytest.mark.django_db(transaction=True)
+def test_every_measure_with_databases_of_its_own_works(bench_aws: Control, broker_url: str) -> None:
+    lines = [*sweeper.rounds(bench_aws, TINY), *pages.lists(bench_aws, TINY)]
+    figures = [line for line in lines if isinstance(line, Figure)]
+    assert len(figures) == len(lines)
+    assert {one.number for one in figures} == {"sweep", "P8", "P9"}
+    queries = [one for one in figures if one.what.startswith("queries of a round")]
+    assert all(one.met for one in queries), queries

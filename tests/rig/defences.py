@@ -43,7 +43,7 @@ DEFENCES: Final = (
         (
             Edit(
                 "provisioning/converge.py",
-                "    if plan.fingerprint(spec_for_request(grant.rests_on)) != grant.fingerprint:\n",
+                "    if plan.fingerprint(decided) != grant.fingerprint:\n",
                 "    if grant.fingerprint is None:\n",
             ),
         ),
@@ -81,7 +81,7 @@ DEFENCES: Final = (
             ),
         ),
         tests=(
-            "tests/provisioning/test_services.py",
+            "tests/provisioning/test_services.py::test_a_claimed_grant_is_not_claimed_twice_until_the_lease_is_over",
             f"{CONVERGE}::test_a_worker_in_the_midst_does_not_take_back_what_a_person_asked_for",
         ),
     ),
@@ -148,7 +148,9 @@ DEFENCES: Final = (
                 "                return True\n",
             ),
         ),
-        tests=("tests/provisioning/test_calls.py",),
+        tests=(
+            "tests/rig/test_stale.py::test_a_removal_that_was_answered_is_ended_only_when_a_read_finds_nothing",
+        ),
         cases=("spoiled:provision provision:222222222222.CreateRole.1:cut",),
     ),
     Defence(
@@ -161,7 +163,7 @@ DEFENCES: Final = (
                 "    if policy is not None and not policy:\n",
             ),
         ),
-        tests=("tests/provisioning/test_clients.py",),
+        tests=("tests/provisioning/test_sessions.py",),
     ),
     Defence(
         "the sweep without a broker",

@@ -1,8 +1,9 @@
 """A worker that stands still in the middle of a call, and wakes up after others have gone on.
 
-The worker is stopped while AWS holds its call. The lease runs out, and another worker finishes the
-work, or the access is revoked and removed. Then the late call is applied, and the worker runs on:
-it must add nothing that the next sweep does not take away, and open nothing at any moment.
+The worker is stopped at a call, which stays on its way. The lease runs out, and another worker
+finishes the work, or the access is revoked and removed. Then the late call is applied, and the
+worker runs on: it must add nothing that the next sweep does not take away, and open nothing at any
+moment.
 """
 
 import os
@@ -33,10 +34,9 @@ def _play(rig: Rig, operation: Operation, point: Point, *, revoked: bool) -> Non
     rig.put_back()
     pk = operation.prepare(rig)
     rig.mend()
-    rig.spoil(point.fault("hold-before"))
+    rig.spoil(point.fault("stop-before"))
     pid = rig.begin(operation.work, pk)
     assert rig.control("held?wait=20"), "The call did not come."
-    os.kill(pid, signal.SIGSTOP)
     try:
         grant = _go_on_without(rig, pk, revoked=revoked)
         rig.control("release?do=go")

@@ -2,6 +2,7 @@
 
 I1  who may enter a role of ours, and when, rests on a grant; who was locked out can do nothing
 I2  from the end on AWS refuses, whoever of us is alive
+I3  whatever was accepted is done, or a worker comes back to it, or it asks for attention
 I4  what carries our tag belongs to a live row
 I5  what is not ours is, byte for byte, what it was, and no call was made to change it
 I7  phases moved along declared edges
@@ -19,12 +20,12 @@ from django.conf import settings
 from accounts.models import AccountPair, IamIdentity
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning.models import Grant
+from provisioning.models import AccessRequest, Grant
 from sandbox.journal import only_reads
 from tests.judge.judge import Session, may_do, who_may_enter
 from tests.judge.state import Principal, State
 from tests.rig.cases import Violation
-from tests.rig.goals import FOREIGN, LATE, ORPHANS
+from tests.rig.goals import FOREIGN, LATE, LOST, ORPHANS
 from tests.rig.stand import GROUP, SECOND, Rig, arn_of, end_of
 
 EDGES: Final = {
@@ -50,6 +51,7 @@ def check_everything(rig: Rig) -> State:
     check_access(state, database_now())
     check_foreign(rig)
     check_touched(rig.journal())
+    check_commands(database_now())
     check_trails(Grant.objects.all())
     return state
 
@@ -123,6 +125,37 @@ def check_unusable(state: State, grant: Grant, now: datetime) -> None:
     if role is not None:
         inside = who_may_enter(state, role.arn, at=now, mfa=True)
         assert not inside or not can_work(state, role, now), inside
+
+
+# --- I3: nothing accepted is lost -------------------------------------------------------------
+
+LONGEST_WAIT: Final = timedelta(minutes=7)
+"""Longer than the longest back-off with its jitter, and than the five minutes after which an
+absence is believed."""
+TRIES: Final = 3
+"""After so many failures a person has to see it."""
+
+
+def check_commands(now: datetime) -> None:
+    """What people asked for and was granted is done, or somebody comes back to it in time (I3)."""
+    approved = AccessRequest.objects.filter(state="approved", extends=None)
+    if lost := approved.filter(grant=None).count():
+        raise Violation(LOST, "approvals that nothing came of", lost)
+    for grant in Grant.objects.live():
+        at = grant.next_check_at
+        if at is None or at > _next_turn(grant, now) + LONGEST_WAIT:
+            raise Violation(LOST, f"nobody comes back to {grant.code}: {grant.phase}, {at}")
+        if grant.attempts >= TRIES and not grant.needs_attention:
+            raise Violation(LOST, f"{grant.code} asks for nobody's attention")
+
+
+def _next_turn(grant: Grant, now: datetime) -> datetime:
+    """When something has to be done about it: at once, unless it waits for its start or end."""
+    if grant.revoked_at is None and grant.phase == "scheduled":
+        return max(now, grant.starts_at)
+    if grant.revoked_at is None and (grant.phase == "active" or grant.is_narrowed):
+        return max(now, grant.ends_at)
+    return now
 
 
 # --- I4: nothing is left ---------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """kill -9 of the worker, before and after each call to AWS and each write to the database.
 
 For every operation a run without faults tells which calls there are. Then, for each of them, a
-worker in a process of its own is killed from outside while AWS holds that very call: before it is
-applied, or after it, with the answer still on its way. A third kind lets the worker live and takes
+worker in a process of its own is killed by AWS's stand-in at that very call: before it is applied,
+or after it, with the answer still on its way. A third kind lets the worker live and takes
 the answer away. Afterwards the lease runs out, a sweeper comes by twice, and the judge looks: at
 once, after each sweep, and at the end of the access.
 """
@@ -24,7 +24,6 @@ from tests.rig.operations import Operation, Point, finish, named, outcome, point
 from tests.rig.stand import LEASE_AND_MORE, Rig, fresh
 
 NEXT_LOOK = timedelta(seconds=20)
-HOLDS = {"before": "hold-before", "after": "hold-after"}
 
 
 def around_calls(rig: Rig, name: str, cases: Cases) -> None:
@@ -70,10 +69,9 @@ def _die_around_call(rig: Rig, operation: Operation, point: Point, kind: str) ->
         rig.spoil(point.fault("cut"))
         assert rig.run(operation.work, pk).status == 0
     else:
-        rig.spoil(point.fault(HOLDS[kind]))
-        pid = rig.begin(operation.work, pk)
-        assert rig.control("held?wait=20"), "The call did not come."
-        rig.kill(pid)
+        rig.spoil(point.fault(f"kill-{kind}"))
+        ending = rig.run(operation.work, pk)
+        assert ending.status == -signal.SIGKILL, "The call did not come."
     rig.mend()
     _judge_recovery(rig, operation, pk)
 

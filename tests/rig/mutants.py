@@ -2,6 +2,7 @@
 
 --only PART     only defences whose name contains this
 --write         keep the table in docs/mutants.md
+--at-once       do not play everything first with every defence in place
 
 Each defence of tests/rig/defences.py is taken away in a copy of the tree, where the tests and cases
 of the rig that are named there are played. First they are played in a copy that nothing was taken
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,15 +53,16 @@ def main() -> int:
     )
     parser.add_argument("--only", default="")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--at-once", action="store_true")
     options = parser.parse_args()
     chosen = [one for one in DEFENCES if options.only in one.name]
-    if not chosen or not _is_sound(chosen):
+    if not chosen or not (options.at_once or _is_sound(chosen)):
         return 1
     rows = [(one, _without(one)) for one in chosen]
-    table = "\n".join(_table(rows))
-    print(f"\n{table}")
+    found = {defence.name: _row(defence, outcome) for defence, outcome in rows}
+    print("\n" + "\n".join((*HEAD, *found.values())))
     if options.write:
-        RESULT.write_text(_page(table))
+        RESULT.write_text(_page(_kept() | found))
     return 0 if all(row.caught_by and not row.broken for _, row in rows) else 1
 
 
@@ -102,11 +104,12 @@ def _copy(edits: Sequence[Edit]) -> Iterator[Path]:
         tree = Path(folder) / "tree"
         shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
         for edit in edits:
-            _edit(tree / edit.file, edit)
+            apply_edit(tree / edit.file, edit)
         yield tree
 
 
-def _edit(path: Path, edit: Edit) -> None:
+def apply_edit(path: Path, edit: Edit) -> None:
+    """Put one text instead of another. Raises LookupError where it is not there so many times."""
     text = path.read_text()
     if text.count(edit.old) != edit.times:
         raise LookupError(
@@ -151,25 +154,32 @@ def _end_of(done: "subprocess.CompletedProcess[str]") -> str:
     return (done.stdout + done.stderr).strip()[-2000:]
 
 
-def _table(rows: Sequence[tuple[Defence, Outcome]]) -> Iterator[str]:
-    yield "| Taken away | Then | Noticed by |"
-    yield "|---|---|---|"
-    for defence, outcome in rows:
-        noticed = "<br>".join(f"`{_short(one)}`" for one in outcome.caught_by)
-        yield f"| {defence.name} | {defence.without} | {noticed or '**nothing**'} |"
+HEAD: Final = ("| Taken away | Then | Noticed by |", "|---|---|---|")
+
+
+def _row(defence: Defence, outcome: Outcome) -> str:
+    noticed = "<br>".join(f"`{_short(one)}`" for one in outcome.caught_by)
+    return f"| {defence.name} | {defence.without} | {noticed or '**nothing**'} |"
+
+
+def _kept() -> dict[str, str]:
+    """The rows of the last result, so that a run of some defences leaves the others."""
+    lines = RESULT.read_text().splitlines() if RESULT.exists() else []
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines if line[:2] == "| "}
 
 
 def _short(test: str) -> str:
     return test.rpartition("::")[2] if "::" in test else test
 
 
-def _page(table: str) -> str:
+def _page(rows: Mapping[str, str]) -> str:
     day = datetime.now(UTC).date().isoformat()
+    table = "\n".join((*HEAD, *(rows[one.name] for one in DEFENCES if one.name in rows)))
     return (
         "# What notices that a defence is gone\n\n"
         "`make mutants` takes ten important defences away, one at a time in a copy of the tree, and"
-        " plays the\ntests and cases of the rig that are to notice. This is its last result, of"
-        f" {day} (`make mutants ARGS=--write`);\nwhat is taken away, and how, is in"
+        " plays the tests and cases of the rig that are to notice. This is its last result, of"
+        f" {day}, written by `make mutants ARGS=--write`. What is taken away, and how, is in"
         " [tests/rig/defences.py](../tests/rig/defences.py).\n\n"
         f"{table}\n"
     )

@@ -92,7 +92,9 @@ class Product:
             return servers.web(self.port, log=log, env=self._environment(aws=False))
         env = self._environment(aws=True)
         if name in WORKERS:
-            return servers.worker(log=log, env=env)
+            # One of threads, as in production, and one whose children can be killed by themselves.
+            pools = dict(zip(WORKERS, (servers.OF_THREADS, servers.OF_PROCESSES), strict=True))
+            return servers.worker(log=log, env=env, pool=pools[name])
         env["SALLYPORT_HEARTBEAT"] = str(heart := self.logs / f"{name}.heartbeat")
         child = servers.sweeper(log=log, env=env)
         child.argv = [*child.argv[:-1], str(self.pause)]

@@ -8,6 +8,7 @@ second too long, and nothing is left.
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from redis.exceptions import RedisError
 
 from audit.clock import database_now
 from audit.models import AuditEvent
+from provisioning import lifecycle
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, AccountScan, Grant
 from tests.rig.cases import Cases, Violation
@@ -38,8 +40,11 @@ from tests.rig.witness import Witness
 MINUTE: Final = timedelta(minutes=1)
 ANSWERS: Final = {NO_ANSWER, 200, 302, 403, 404, 409, 422, 503}
 """What a page may answer while things go wrong around it; 500 is a bug."""
-A_MOMENT: Final = 0.7
-"""Real seconds that the processes get for what is due."""
+A_MOMENT: Final = 1.2
+"""Real seconds that the processes get for taking up what is due."""
+WORK: Final = 20.0
+"""Real seconds that a process gets for what it has taken up, on a busy machine. Time that jumped
+past its lease would let another one take over, and never let any finish."""
 SCANNED: Final = timedelta(minutes=12)
 """Longer than the pause between two scans."""
 RECOVERED: Final = timedelta(minutes=12)
@@ -334,9 +339,15 @@ class Run:
                 return type(error).__name__
         return ""
 
-    def database_restarts(self) -> None:
-        """In the midst of whatever is written."""
-        self.product.restart_database()
+    def database_restarts(self) -> str:
+        """In the midst of whatever is written, and while somebody opens a page."""
+        browser = self.browser("alice")
+        with ThreadPoolExecutor(1) as threads:
+            opened = threads.submit(browser.get, "/access/")
+            self.product.restart_database()
+            page = opened.result()
+        assert page.status in ANSWERS, page.text
+        return f"a page answered {page.status}"
 
     # --- AWS ---------------------------------------------------------------------------------
 
@@ -375,7 +386,7 @@ class Run:
             self.settle(watch)
             self.all_given()
             self.look()
-            while (coming := self._next_end()) is not None:
+            while (coming := self._next_turn()) is not None:
                 self.to(coming)
                 watch()
                 self.look()
@@ -384,9 +395,14 @@ class Run:
         self._check_commands()
         self.tell("everything is over")
 
-    def _next_end(self) -> datetime | None:
-        ends = (one.ends_at for one in self.grants() if one.phase != Phase.ENDED)
-        return min(ends, default=None)
+    def _next_turn(self) -> datetime | None:
+        """When the next access begins or ends; None when all are over."""
+        turns = (
+            one.starts_at if one.phase == Phase.SCHEDULED and not one.is_over else one.ends_at
+            for one in self.grants()
+            if one.phase != Phase.ENDED
+        )
+        return min(turns, default=None)
 
     def _withdraw_all(self) -> None:
         """What nobody decided on."""
@@ -520,6 +536,7 @@ class Run:
         deadline = database_now() + limit
         while True:
             happens(lambda: done() or not self._busy(), A_MOMENT)
+            happens(lambda: done() or not self._at_work(), WORK)
             watch()
             if done():
                 return True
@@ -534,13 +551,19 @@ class Run:
         scans = AccountScan.objects.filter(due_at__lte=now, finished_at__isnull=True)
         return due.exists() or scans.exists()
 
+    def _at_work(self) -> bool:
+        """Whether a process that nobody has killed holds an access."""
+        alive = max(self.stopped_at + lifecycle.LEASE, database_now())
+        return Grant.objects.live().filter(leased_until__gt=alive).exists()
+
     def _to_the_next(self) -> timedelta:
         """Until the next moment at which something is to happen."""
         now = database_now()
         moments = [now + SHORT]
         for one in Grant.objects.live().filter(pk__gte=self.first):
             moments += [at for at in (one.leased_until, one.next_check_at) if at and at > now]
-            if one.next_check_at and one.next_check_at <= now and not one.leased_until:
+            is_free = one.leased_until is None or one.leased_until <= now
+            if is_free and one.next_check_at and one.next_check_at <= now:
                 # Sweepers wait a while for a worker before they do it themselves.
-                moments.append(now + 7 * SECOND)
+                moments.append(now + 10 * SECOND)
         return min(moments) - now

@@ -177,7 +177,7 @@ def replay(product: Product, cases: Cases) -> None:
                 broker.lpush(QUEUE, *again)
             if order % 20 == 0:
                 run.look()
-        wait_until(lambda: _is_drained(product), SOON, "the queue")
+        wait_until(lambda: _is_drained(product), 4 * SOON, "the queue")
         run.look()
         calls = run.rig.control(f"journal?after={heard}")
         gave = [one for one in calls if one["action"] in GIVING and _is_of(grant, one)]

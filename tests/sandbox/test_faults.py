@@ -21,7 +21,9 @@ from sandbox.faults import Faults
 from sandbox.journal import Call, Journal
 
 ACCOUNT = "111111111111"
+OTHER = "222222222222"
 EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+ALL = json.dumps({"Version": "2012-10-17", "Statement": EVERYTHING})
 
 
 class Aws:
@@ -32,8 +34,7 @@ class Aws:
         self.control("reset")
         admin = self.client(f"sandbox-admin-{ACCOUNT}")
         admin.create_user(UserName="root")
-        policy = json.dumps({"Version": "2012-10-17", "Statement": EVERYTHING})
-        admin.put_user_policy(UserName="root", PolicyName="All", PolicyDocument=policy)
+        admin.put_user_policy(UserName="root", PolicyName="All", PolicyDocument=ALL)
         self.admin = admin
         self.user = self.client(
             admin.create_access_key(UserName="root")["AccessKey"]["AccessKeyId"]
@@ -83,6 +84,51 @@ def test_the_nth_call_is_refused_in_awss_words_and_the_others_are_not(aws: Aws) 
     assert aws.users() == {"root", "one", "three"}
     called = [(call["action"], call["fault"]) for call in aws.control("calls")]
     assert called == [("CreateUser", ""), ("CreateUser", "throttle"), ("CreateUser", "")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "status"),
+    [
+        ("throttle", "Throttling", 400),
+        ("failure", "ServiceFailure", 500),
+        ("unavailable", "ServiceUnavailable", 503),
+        ("concurrent", "ConcurrentModification", 409),
+        ("unmodifiable", "EntityTemporarilyUnmodifiable", 409),
+        ("limit", "LimitExceeded", 409),
+        ("delete-conflict", "DeleteConflict", 409),
+        ("invalid-principal", "MalformedPolicyDocument", 400),
+        ("malformed", "MalformedPolicyDocument", 400),
+        ("expired-token", "ExpiredToken", 403),
+        ("request-expired", "RequestExpired", 400),
+        ("skew", "SignatureDoesNotMatch", 403),
+        ("denied", "AccessDenied", 403),
+        ("not-found", "NoSuchEntity", 404),
+    ],
+)
+def test_a_refusal_has_awss_code_and_status_and_nothing_is_applied(
+    aws: Aws, kind: str, code: str, status: int
+) -> None:
+    aws.control("faults", [{"kind": kind}])
+
+    with pytest.raises(ClientError) as refused:
+        aws.user.create_user(UserName="one")
+
+    answer = refused.value.response
+    assert answer["Error"]["Code"] == code
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
+    assert aws.users() == {"root"}
+
+
+def test_a_fault_waits_for_the_calls_of_its_account(aws: Aws) -> None:
+    other = aws.client(f"sandbox-admin-{OTHER}")
+    other.create_user(UserName="ann")
+    other.put_user_policy(UserName="ann", PolicyName="All", PolicyDocument=ALL)
+    ann = aws.client(other.create_access_key(UserName="ann")["AccessKey"]["AccessKeyId"])
+    aws.control("faults", [{"kind": "denied", "action": "ListUsers", "account": OTHER}])
+
+    aws.user.list_users()
+    assert code_of(ann.list_users) == "AccessDenied"
+    ann.list_users()
 
 
 @pytest.mark.parametrize(
@@ -203,10 +249,9 @@ def test_a_stale_read_still_shows_a_role_that_was_deleted(aws: Aws) -> None:
 
 def test_a_stale_read_shows_the_documents_and_tags_of_before(aws: Aws) -> None:
     make_role(aws, "one")
-    document = json.dumps({"Version": "2012-10-17", "Statement": [{**EVERYTHING}]})
-    aws.user.put_role_policy(RoleName="one", PolicyName="p", PolicyDocument=document)
+    aws.user.put_role_policy(RoleName="one", PolicyName="p", PolicyDocument=ALL)
     ago(aws, 60)
-    changed = json.dumps({"Version": "2012-10-17", "Statement": [{**EVERYTHING, "Effect": "Deny"}]})
+    changed = json.dumps({"Version": "2012-10-17", "Statement": EVERYTHING | {"Effect": "Deny"}})
     aws.user.put_role_policy(RoleName="one", PolicyName="p", PolicyDocument=changed)
     aws.user.tag_role(RoleName="one", Tags=[{"Key": "k", "Value": "v"}])
     aws.user.attach_role_policy(RoleName="one", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
@@ -214,7 +259,7 @@ def test_a_stale_read_shows_the_documents_and_tags_of_before(aws: Aws) -> None:
     def seen() -> tuple[Any, ...]:
         policy = aws.user.get_role_policy(RoleName="one", PolicyName="p")["PolicyDocument"]
         attached = aws.user.list_attached_role_policies(RoleName="one")["AttachedPolicies"]
-        return policy["Statement"][0]["Effect"], role(aws, "one").get("Tags"), len(attached)
+        return policy["Statement"]["Effect"], role(aws, "one").get("Tags"), len(attached)
 
     aws.control("faults", [{"kind": "stale", "seconds": 30, "times": 0}])
     assert seen() == ("Allow", None, 0)
@@ -298,16 +343,17 @@ def test_a_server_that_was_not_started_for_it_sends_no_signal() -> None:
         faults.arm([{"kind": "kill-before", "pid": 1}])
 
 
-def test_a_call_that_hangs_is_not_applied(aws: Aws) -> None:
-    aws.control("faults", [{"kind": "hang"}])
+@pytest.mark.parametrize(("kind", "applied"), [("hang", False), ("silence", True)])
+def test_a_call_that_gets_no_answer(aws: Aws, kind: str, applied: bool) -> None:
+    aws.control("faults", [{"kind": kind}])
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(aws.user.create_user, UserName="one")
         assert aws.control("held?wait=20")
-        aws.control("release?do=go")
+        aws.control("faults-clear")
         with pytest.raises(ConnectionClosedError):
             answer.result()
 
-    assert "one" not in aws.users()
+    assert ("one" in aws.users()) is applied
 
 
 # --- The journal ---------------------------------------------------------------------------------
