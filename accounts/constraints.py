@@ -22,6 +22,7 @@ FIELDS: Final = {
     "identity_is_in_an_account_in_use": "account",
     "identity_person_unique": "person",
     "identity_removes_only_what_we_created": "user_name",
+    "offer_break_glass_is_shorter": "break_glass_longest",
     "offer_duration_within_bounds": "max_duration",
     "offer_rule_has_its_longest": "auto_longest",
     "offer_rule_hours_are_whole": "auto_from",

@@ -521,6 +521,14 @@ class OfferChangeForm(RegistryForm):
         required=False,
         help_text="Longer requests go to people.",
     )
+    break_glass_longest = SpanField(
+        label="At most, in minutes",
+        unit=MINUTE,
+        shortest=SHORTEST_GRANT,
+        longest=LONGEST_GRANT,
+        required=False,
+        help_text="Shorter than the longest duration of the offer.",
+    )
     auto_days = WeekdaysField(label="On these days", required=False)
 
     class Meta:
@@ -546,6 +554,8 @@ class OfferChangeForm(RegistryForm):
             "auto_days",
             "auto_from",
             "auto_until",
+            "break_glass_group",
+            "break_glass_longest",
             "is_active",
         ]
         field_classes: ClassVar = {"eligible_users": PeopleChoice}
@@ -572,6 +582,7 @@ class OfferChangeForm(RegistryForm):
             "auto_zone": "Only in working hours of this time zone",
             "auto_from": "From",
             "auto_until": "Until",
+            "break_glass_group": "Members of this group may take it at once",
             "is_active": "Open for requests",
         }
         help_texts: ClassVar = {
@@ -592,6 +603,8 @@ class OfferChangeForm(RegistryForm):
             "anything that it does not like goes to people.",
             "auto_group": "For example the people on call. Empty for everybody who may ask.",
             "auto_zone": "A name such as Europe/Berlin. Empty for any time.",
+            "break_glass_group": "For emergencies only: nobody decides, everybody who approves is "
+            "told, and two others must review it afterwards. Empty for nobody.",
             "is_active": "Closing an offer stops new requests. Access that was granted goes on to "
             "its end.",
         }

@@ -568,6 +568,11 @@ class OfferQuerySet(models.QuerySet["Offer"]):
         stages = ApprovalStage.objects.naming(person)
         return self.filter(Exists(stages.filter(offer=OuterRef("pk"))))
 
+    def breakable_by(self, person: User) -> Self:
+        """Active offers that a person may take at once in an emergency."""
+        mine = person.groups.values("pk")
+        return self.filter(is_active=True, break_glass_group__in=mine)
+
     def of_one_approver(self) -> Self:
         """Offers for which one approval is enough."""
         asked = models.Sum("stages__quorum", default=1)
@@ -662,6 +667,12 @@ class Offer(FieldConstraints):
     """Weekdays as digits, Monday is 1: `12345`."""
     auto_from = models.TimeField(null=True, blank=True)
     auto_until = models.TimeField(null=True, blank=True)
+    break_glass_group = models.ForeignKey(
+        Group, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    """Whose members may take this access at once in an emergency, without anybody's decision and
+    with a review by two others afterwards; nobody may, without one (docs/adr/0029)."""
+    break_glass_longest = models.DurationField("longest in an emergency", null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = OfferQuerySet.as_manager()
@@ -729,6 +740,20 @@ class Offer(FieldConstraints):
                     "Working hours need a time zone, weekdays, and a beginning before their end."
                 ),
             ),
+            models.CheckConstraint(
+                condition=Q(break_glass_group__isnull=True, break_glass_longest__isnull=True)
+                | Q(
+                    break_glass_group__isnull=False,
+                    break_glass_longest__isnull=False,
+                    break_glass_longest__gte=SHORTEST_GRANT,
+                    break_glass_longest__lt=F("max_duration"),
+                ),
+                name="offer_break_glass_is_shorter",
+                violation_error_message=(
+                    "Break-glass needs a group and a longest duration: 5 minutes or more, and "
+                    "shorter than the longest duration of the offer."
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -754,6 +779,11 @@ class Offer(FieldConstraints):
             errors["auto_zone"] = ValidationError(message, code="unknown_time_zone")
         if errors:
             raise ValidationError(dict(errors))
+
+    @property
+    def breaks_glass(self) -> bool:
+        """Whether anybody may take it at once in an emergency."""
+        return self.break_glass_group_id is not None
 
     @property
     def usual_duration(self) -> timedelta:

@@ -455,6 +455,10 @@ def _offer_facts(offer: Offer) -> dict[str, Any]:
         "wait_minutes": offer.request_lifetime // minute,
         "auto_longest_minutes": offer.auto_longest // minute if offer.auto_longest else None,
         "auto_group": str(offer.auto_group) if offer.auto_group else None,
+        "break_glass_group": str(offer.break_glass_group) if offer.break_glass_group else None,
+        "break_glass_minutes": (
+            offer.break_glass_longest // minute if offer.break_glass_longest else None
+        ),
         "auto_hours": [str(one) if one else None for one in (offer.auto_from, offer.auto_until)],
         **{field: getattr(offer, field) for field in OFFER_FACTS},
     }

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import Group
 from django.db import models
+from django.db.models import Q
 
 from accounts.models import AccessProfile, AccountPair, Offer, ProfileVersion, User
 from accounts.widening import Snapshot
@@ -145,7 +146,10 @@ def uses_of(group: Group) -> dict[str, list[str]]:
         return {"decides_on": [], "may_ask_for": []}
     named = Offer.objects.with_accounts()
     return {
-        "decides_on": sorted({str(one) for one in named.filter(stages__groups=group)}),
+        # Who may break the glass decides for themselves, so a new member widens access as well.
+        "decides_on": sorted(
+            {str(one) for one in named.filter(Q(stages__groups=group) | Q(break_glass_group=group))}
+        ),
         "may_ask_for": sorted({str(one) for one in named.filter(eligible_groups=group)}),
     }
 

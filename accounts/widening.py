@@ -188,6 +188,15 @@ def _first_is_narrower(old: Any, new: Any) -> Direction:
     return _one_way(old not in (None, ""))
 
 
+def _none_is_narrower(old: Any, new: Any) -> Direction:
+    """Taking a permission away narrows; giving it, or giving it to others, may let more through."""
+    return _one_way(new is not None)
+
+
+def _none_or_less_is_narrower(old: Any, new: Any) -> Direction:
+    return Direction.NARROWING if new is None else _more_is_wider(old, new)
+
+
 def _ranked(*ranks: str) -> _Judge:
     """Values from the narrowest to the widest; unknown ones count as wider."""
 
@@ -497,6 +506,20 @@ _OFFER: Final = {
     ),
     "auto_until": _automatic(
         "The rule approves until", _first_is_narrower, "The rule approves at other times."
+    ),
+    "break_glass_group": Field(
+        "Break-glass: members of",
+        _none_is_narrower,
+        "Its members may take the access at once, without anybody's decision.",
+        "Nobody may take the access without a decision.",
+        show=_named,
+    ),
+    "break_glass_longest": Field(
+        "Longest in an emergency",
+        _none_or_less_is_narrower,
+        "Up to {after} may be taken at once; it was {before}.",
+        "Up to {after} may be taken at once; it was {before}.",
+        show=_span,
     ),
 }
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accounts import stages as rules
-from accounts.models import User, people_demanded_by
+from accounts.models import Offer, User, people_demanded_by
 from accounts.stages import Progress, Stage
 from provisioning.core import plan
 from provisioning.core.states import RequestState
-from provisioning.models import AccessRequest, Decision, Grant
+from provisioning.models import AccessRequest, BreakGlass, Decision, Grant
 from provisioning.specs import spec_for_request
 
 
@@ -169,6 +169,8 @@ def _others(every: Sequence[Decision], counted: Sequence[Decision]) -> list[Deci
 def lost_since(grant: Grant) -> str:
     """Why a grant no longer rests on enough approvals, in words; empty when it does."""
     request = grant.rests_on
+    if request.taken is not None:
+        return _lost_in_emergency(request, request.taken)
     if request.decided_by_rule:
         # No person stands for it, so nobody can have lost a right; the offer may have changed.
         still = request.offer.auto_approve and rules.needed(stages(request)) == 1
@@ -182,4 +184,15 @@ def lost_since(grant: Grant) -> str:
         return "The approver no longer is an approver of this offer."
     if not rules.progress(needs, people).is_complete:
         return "The offer asks for more approvals by now; those that were given are not enough."
+    return ""
+
+
+def _lost_in_emergency(request: AccessRequest, taken: BreakGlass) -> str:
+    """Why what was taken in an emergency may not be given any more: nobody approved it, so the
+    offer must allow it to this person at this very moment."""
+    now = Offer.objects.breakable_by(request.requester).filter(pk=request.offer_id).first()
+    if now is None or now.break_glass_group_id != taken.group_id:
+        return "The offer no longer lets the requester take this access in an emergency."
+    if now.break_glass_longest is None or request.lasts > now.break_glass_longest:
+        return "The offer allows less time in an emergency by now."
     return ""

@@ -94,18 +94,11 @@ def _request_answer(
     stages: Sequence[Stage],
     identity: IamIdentity | None,
 ) -> Answer:
-    source = offer.pair.source.name
-    if identity is None:
-        problem = f"No IAM user in {source} is linked to you. Ask an admin to link yours."
-    elif not identity.verified_at:
-        problem = f"Your IAM user {identity.user_name} has not been found in {source} yet."
-    else:
-        problem = None
     return _answer(
         *_basics(person),
         None if eligible else "This offer is not open to you. Ask an admin to name you on it.",
         _too_few(person, stages),
-        problem,
+        _no_identity(identity, offer),
     )
 
 
@@ -145,10 +138,13 @@ def longest_extension(grant: Grant, now: datetime) -> timedelta:
 
 
 def too_late_to_extend(grant: Grant, now: datetime) -> tuple[str | None, ...]:
-    """What the clock says against more time, without a look at anything else."""
+    """What the clock and the kind of access say against more time; no look at anything else."""
     late = grant.ends_at - now < LAST_CALL
     full = longest_extension(grant, now) < SHORTEST_GRANT
     return (
+        "What was taken in an emergency is not extended. Ask for the offer instead."
+        if grant.request.taken
+        else None,
         _NOT_USABLE.get(grant.phase_at(now)),
         "More time was approved and is being set up in AWS." if grant.is_extending else None,
         "Less than a minute is left. Ask for new access instead." if late else None,
@@ -180,6 +176,54 @@ def may_still_extend(person: User, grant: Grant) -> Answer:
         if moved
         else None,
     )
+
+
+def can_break_glass(person: User, offer: Offer, now: datetime) -> Answer:
+    """May this person take this offer at once, in an emergency? Members of the group that the
+    offer names, with an IAM user of theirs, once at a time."""
+    named = Offer.objects.breakable_by(person).filter(pk=offer.pk).exists()
+    identity = identity_for(person, offer)
+    mine = Grant.objects.held_by(person).live().filter(request__offer=offer)
+    live = mine.filter(revoked_at__isnull=True, ends_at__gt=now).exists()
+    return _answer(
+        *_basics(person),
+        None if named else "This offer does not let you take access in an emergency.",
+        _no_identity(identity, offer),
+        "You have this access already." if live else None,
+        *not_stopped(person, offer.pair).reasons,
+    )
+
+
+def can_review(person: User, request: AccessRequest, now: datetime) -> Answer:
+    """May this person review what was taken in an emergency? An approver of the offer or an admin,
+    never who took it, and once it is over."""
+    taken, grant = request.taken, getattr(request, "grant", None)
+    concerns_them = (
+        person.is_portal_admin
+        or Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    )
+    return _answer(
+        *_basics(person),
+        None if taken else "Nobody took this in an emergency.",
+        "Nobody reviews their own emergency." if person.pk == request.requester_id else None,
+        None if concerns_them else "Only an approver of the offer or an admin can.",
+        "Two others have reviewed this already." if taken and taken.closed_at else None,
+        "It is reviewed once it is over; you can revoke it."
+        if grant and not grant.is_over and grant.should_exist(now)
+        else None,
+        "You have reviewed this already. Somebody else must review it too."
+        if taken and taken.reviews.filter(reviewer=person).exists()
+        else None,
+    )
+
+
+def _no_identity(identity: IamIdentity | None, offer: Offer) -> str | None:
+    source = offer.pair.source.name
+    if identity is None:
+        return f"No IAM user in {source} is linked to you. Ask an admin to link yours."
+    if not identity.verified_at:
+        return f"Your IAM user {identity.user_name} has not been found in {source} yet."
+    return None
 
 
 def _too_few(person: User, stages: Sequence[Stage]) -> str | None:

@@ -147,6 +147,8 @@ def _refuse_changed(grant: Grant, now: datetime) -> None:
         raise RightsLost("The requester or the approver has been switched off since the decision.")
     if lost := approvals.lost_since(grant):
         raise RightsLost(lost)
+    if grant.rests_on.taken is not None:
+        return
     if not Offer.objects.naming(grant.request.requester).filter(pk=grant.request.offer_id).exists():
         raise RightsLost("The offer no longer names the requester as one who may ask.")
 

@@ -14,7 +14,7 @@ from accounts.models import SHORTEST_GRANT, AccessProfile, AccountPair, AwsAccou
 from audit.models import AuditEvent
 from provisioning.core.states import RequestState
 from provisioning.listing import GrantFilter, Show, matches
-from provisioning.models import AccessRequest, AccessRequestQuerySet, Decision
+from provisioning.models import AccessRequest, AccessRequestQuerySet, Decision, Review
 
 MOST = 20
 """Requests that may be decided at once: as many as somebody can still read on one page."""
@@ -99,6 +99,48 @@ class TogetherForm(DecisionForm):
         if len(known) != len(picks) or len(known) > MOST:
             raise forms.ValidationError(f"Choose 1 to {MOST} requests on the page before this.")
         return dict(str(one).split(":") for one in known)
+
+
+class BreakGlassForm(forms.Form):
+    """What is taken in an emergency: how long, and why."""
+
+    minutes = forms.IntegerField(label="How many minutes")
+    reason = forms.CharField(
+        label="What is the emergency?",
+        max_length=500,
+        validators=[validate_one_line],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="Everybody who approves this offer is told, and two of them review it. "
+        "For example: production is down, incident INC-77.",
+    )
+
+    def __init__(self, longest: timedelta, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        most = longest // MINUTE
+        field = self.fields["minutes"]
+        field.initial = min(30, most)
+        field.help_text = f"Between 5 min and {in_words(most)}. The time starts now."
+        field.widget.attrs |= {"min": 5, "max": most, "inputmode": "numeric"}
+
+    @property
+    def duration(self) -> timedelta:
+        """What was typed, once valid; beyond every bound where a timedelta would overflow."""
+        return timedelta(minutes=min(max(self.cleaned_data["minutes"], 0), MINUTES_LIMIT))
+
+
+class ReviewForm(forms.Form):
+    """Whether it was right to take access in an emergency."""
+
+    finding = forms.ChoiceField(
+        label="Was it right to take it?", choices=Review.Verdict.choices, widget=forms.RadioSelect
+    )
+    note = forms.CharField(
+        label="What did you look at?",
+        max_length=500,
+        validators=[validate_one_line],
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text="For example: the incident was real, and CloudTrail shows only its repair.",
+    )
 
 
 class TermsForm(forms.Form):
@@ -289,6 +331,36 @@ class GrantFilterForm(forms.Form):
     def narrowed(self) -> bool:
         """Whether the fields that are folded away say anything."""
         return any(self.data.get(name) for name in ("person", "account", "profile"))
+
+
+class InboxFilterForm(forms.Form):
+    """Narrows what an approver sees of the requests of others. Unknown values are errors."""
+
+    q = forms.CharField(label="Person, account or role", required=False, max_length=64)
+    show = forms.ChoiceField(
+        label="Show",
+        required=False,
+        choices=[
+            ("", "Waits for me"),
+            ("others", "Waits for others"),
+            ("mine", "Decided by me"),
+        ],
+    )
+
+    def narrowed(self, requests: AccessRequestQuerySet, person: User) -> AccessRequestQuerySet:
+        """Those that were asked for, once valid."""
+        asking = AccessRequest.objects.asking(person)
+        match self.cleaned_data["show"]:
+            case "others":
+                requests = requests.waiting().exclude(pk__in=asking.values("pk"))
+            case "mine":
+                said = Decision.objects.filter(approver=person).values("request")
+                requests = requests.filter(pk__in=said)
+            case _:
+                requests = asking
+        if self.cleaned_data["q"]:
+            requests = requests.filter(matches(self.cleaned_data["q"]))
+        return requests
 
 
 class DecidedFilterForm(forms.Form):

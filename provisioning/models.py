@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Self
 
+from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Least, Now, RowNumber
@@ -34,6 +35,8 @@ ONE_EXTENSION = "request_one_pending_extension"
 EXTENSION_ASKED = "A request of yours for more time waits for a decision."
 FURTHEST_START = timedelta(days=14)
 """How far ahead a start may be asked for: people, pairs and profiles change."""
+ENDS_SOON = timedelta(minutes=15)
+"""So long before the end its holder is told; who has less than twice that knows anyway."""
 ATTENTION_AFTER = 3
 """Failed attempts after which a grant is shown as needing attention."""
 
@@ -61,6 +64,7 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             "profile_version__profile",
             "grant",
             "rule_approval",
+            "break_glass",
             "extends__request",
             "terms_by",
         )
@@ -256,9 +260,16 @@ class AccessRequest(models.Model):
         return int((self.preview or {}).get("failed", 0))
 
     @property
+    def taken(self) -> "BreakGlass | None":
+        """The emergency that stands in place of a decision, if it is one."""
+        return getattr(self, "break_glass", None)
+
+    @property
     def is_discussed(self) -> bool:
         """Whether questions are of use: somebody is to decide, or there is access."""
         if self.state == RequestState.PENDING:
+            return True
+        if self.taken is not None and self.taken.closed_at is None:
             return True
         grant = getattr(self, "grant", None) or self.extends
         return grant is not None and grant.phase != Phase.ENDED
@@ -285,7 +296,7 @@ class AccessRequest(models.Model):
     @property
     def decided_fingerprint(self) -> str:
         """The plan that was approved; empty where nothing was."""
-        decided = self.decided_by_rule or self.decision
+        decided = self.decided_by_rule or self.taken or self.decision
         return decided.fingerprint if decided else ""
 
 
@@ -325,6 +336,85 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verdict} {self.request_id}"
+
+
+class BreakGlassQuerySet(models.QuerySet["BreakGlass"]):
+    """Which emergencies are still to be reviewed."""
+
+    def open(self) -> Self:
+        """Those that two others have not reviewed yet."""
+        return self.filter(closed_at__isnull=True)
+
+    def visible_to(self, person: User) -> Self:
+        """Those that a person may see: as with requests."""
+        return self.filter(request__in=AccessRequest.objects.visible_to(person))
+
+    def to_review_by(self, person: User) -> Self:
+        """Open ones of others that a person may see."""
+        return self.open().visible_to(person).exclude(request__requester=person)
+
+
+class BreakGlass(models.Model):
+    """Somebody took access in an emergency: what stands where approvals stand otherwise.
+
+    A trigger lets it be only where the offer allows it to this person for so long. It stays open
+    until two others, neither of them who took it, have reviewed it (docs/adr/0029).
+    """
+
+    request = models.OneToOneField(
+        AccessRequest, on_delete=models.PROTECT, related_name="break_glass"
+    )
+    group = models.ForeignKey(Group, on_delete=models.PROTECT, related_name="+")
+    """The group that let this person take it."""
+    fingerprint = models.CharField(max_length=64)
+    taken_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    objects = BreakGlassQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(
+                fields=["taken_at"], condition=Q(closed_at__isnull=True), name="break_glass_open"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"break-glass {self.request_id}"
+
+
+REVIEWERS = 2
+"""How many others must review an emergency before it is closed."""
+
+
+class Review(models.Model):
+    """What somebody else says of access that was taken in an emergency. It is never changed."""
+
+    class Verdict(models.TextChoices):
+        """Whether it was right to take it."""
+
+        JUSTIFIED = "justified", "Justified"
+        UNJUSTIFIED = "unjustified", "Not justified"
+
+    taken = models.ForeignKey(BreakGlass, on_delete=models.PROTECT, related_name="reviews")
+    reviewer = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    verdict = models.CharField(max_length=11, choices=Verdict)
+    note = models.CharField(max_length=500, validators=[validate_one_line])
+    reviewed_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(verdict__in=["justified", "unjustified"]),
+                name="review_verdict_is_known",
+            ),
+            models.UniqueConstraint(fields=["taken", "reviewer"], name="review_once_per_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verdict} {self.taken_id}"
 
 
 class Comment(models.Model):
@@ -385,6 +475,7 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         """Fetch what every page names."""
         return self.select_related(
             "request__requester",
+            "request__break_glass",
             "authority",
             "identity__account",
             "request__offer__pair__source",
@@ -453,6 +544,13 @@ class GrantQuerySet(models.QuerySet["Grant"]):
             "is_removal", "turn", "next_check_at"
         )
 
+    def ending_soon(self, now: datetime) -> Self:
+        """Usable grants whose end is near, and was not told so far."""
+        near = self.filter(phase=Phase.ACTIVE, revoked_at__isnull=True, extending_from__isnull=True)
+        long_enough = Q(starts_at__lte=F("ends_at") - 2 * ENDS_SOON)
+        told = Q(ends_soon_for__isnull=True) | ~Q(ends_soon_for=F("ends_at"))
+        return near.filter(long_enough, told, ends_at__gt=now, ends_at__lte=now + ENDS_SOON)
+
 
 class Grant(models.Model):
     """Access that was approved: what should exist in AWS, and until when.
@@ -499,6 +597,8 @@ class Grant(models.Model):
     reopened_at = models.DateTimeField(null=True)
     """When a person last allowed steps that give, after the access had settled: they pressed
     Repair, or more time was approved. Null again once AWS is as wanted."""
+    ends_soon_for = models.DateTimeField(null=True)
+    """The end that its holder was told of shortly before; a later end is told of anew."""
     locked_out_at = models.DateTimeField(null=True)
     """When the first step of a removal was answered: nobody gets through from then on."""
     ended_at = models.DateTimeField(null=True)

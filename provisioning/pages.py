@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 from urllib.parse import urlencode
 
@@ -17,7 +17,7 @@ from provisioning import authz
 from provisioning.core import console, delta, plan, preflight
 from provisioning.core.preflight import Level
 from provisioning.core.states import Phase, RequestState
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import ENDS_SOON, AccessRequest, Grant
 from provisioning.preview import in_data, obstacles, unseen_steps
 from provisioning.specs import spec_for_request
 
@@ -36,6 +36,9 @@ class Access:
     extendable: bool
     """Whether the clock allows more time to be asked for; the form knows what else speaks
     against it."""
+    more: Sequence[int]
+    """Minutes that can be added, for the buttons beside the countdown."""
+    ends_soon: bool
 
     @property
     def tone(self) -> str:
@@ -70,8 +73,19 @@ def access(grant: Grant, now: datetime) -> Access:
         ),
         phase=grant.phase_at(now),
         usable=grant.usable_at(now),
-        extendable=not any(authz.too_late_to_extend(grant, now)),
+        extendable=(extendable := not any(authz.too_late_to_extend(grant, now))),
+        more=_more(grant, now) if extendable else (),
+        ends_soon=grant.usable_at(now) and grant.enforced_until - now <= ENDS_SOON,
     )
+
+
+def _more(grant: Grant, now: datetime) -> list[int]:
+    longest = authz.longest_extension(grant, now)
+    return [one for one in MORE if timedelta(minutes=one) <= longest]
+
+
+MORE = (15, 30, 60)
+"""Minutes offered beside the countdown, as far as the offer allows; the form takes any other."""
 
 
 class Moment(TypedDict):
@@ -204,8 +218,14 @@ def progress(request: AccessRequest, grant: Grant | None, now: datetime) -> list
     seen = phase in {Phase.ACTIVE, Phase.ENDING, Phase.ENDED}
     never = phase in {Phase.ENDING, Phase.ENDED} and grant is not None and not grant.settled_at
     return [
-        _step("Requested", "done"),
-        _step("Approved", "done" if grant else "current"),
+        *(
+            [_step("Taken in an emergency", "done")]
+            if request.taken
+            else [
+                _step("Requested", "done"),
+                _step("Approved", "done" if grant else "current"),
+            ]
+        ),
         *([_step("Scheduled", _waits(phase))] if request.begins_at and grant else []),
         _step("Set up in AWS", "failed" if never else _reached(seen, phase is Phase.PENDING)),
         _step("Active", "todo" if never else _reached(_was_active(phase), phase is Phase.ACTIVE)),
@@ -409,6 +429,7 @@ class Doors:
     stopped: authz.Answer
     terms: authz.Answer
     comment: authz.Answer
+    review: authz.Answer
     look: authz.Answer
     cancel: authz.Answer
     revoke: authz.Answer
@@ -417,6 +438,7 @@ class Doors:
     is_requester: bool
 
 
+NOT_TAKEN = authz.Answer(("Nobody took this in an emergency.",))
 NOT_GRANTED = authz.Answer(("There is no access yet.",))
 
 
@@ -431,6 +453,7 @@ def doors(person: User, request: AccessRequest, grant: Grant | None, now: dateti
         stopped=stopped,
         terms=authz.can_change_terms(person, request, now) if decide.allowed else decide,
         comment=authz.can_comment(person, request),
+        review=authz.can_review(person, request, now) if request.taken else NOT_TAKEN,
         look=authz.can_look_again(person, request),
         cancel=authz.can_cancel(person, request),
         revoke=authz.can_revoke(person, grant) if grant else NOT_GRANTED,

@@ -78,6 +78,7 @@ class Sweeper:
         now = database_now()
         go_on_with_stops()
         lapse_requests(now)
+        lifecycle.note_ending_soon(now, limit=BATCH)
         retirement.close_stranded(now)
         created_users.lapse_passwords()
         proposals.lapse(now)

@@ -9,6 +9,7 @@ from provisioning.core.onboarding_files import TEMPLATE_NAME, TERRAFORM_NAME
 from provisioning.views import (
     access,
     accounts,
+    break_glass,
     catalogue,
     created_users,
     drift,
@@ -38,6 +39,9 @@ urlpatterns = [
     path("offers/<int:pk>/request/", catalogue.ask, name="ask"),
     path("offers/<int:pk>/request/reading/", catalogue.read_duration, name="read-duration"),
     path("offers/<int:pk>/star/", catalogue.star, name="star"),
+    path("offers/<int:pk>/break-glass/", break_glass.take, name="break-glass"),
+    path("break-glass/", break_glass.to_review, name="to-review"),
+    path("requests/<code:code>/review/", requests.review, name="review"),
     path("approvals/", requests.approvals, name="approvals"),
     path("approvals/decided/", requests.decided, name="decided"),
     path("approvals/together/", together.decide_together, name="together"),

@@ -30,8 +30,10 @@ LONGEST_SEARCH: Final = 100
 def offers(request: HttpRequest) -> HttpResponse:
     """What this person may ask for, and why something can't be asked for right now."""
     words = request.GET.get("q", "")[:LONGEST_SEARCH]
-    shown = catalogue(person_of(request), words, request.GET.get("page"))
-    context = {"catalogue": shown, "page_obj": shown.page, "q": words}
+    person = person_of(request)
+    shown = catalogue(person, words, request.GET.get("page"))
+    emergencies = Offer.objects.breakable_by(person).with_accounts()
+    context = {"catalogue": shown, "page_obj": shown.page, "q": words, "emergencies": emergencies}
     return render(request, "provisioning/offers.html", context)
 
 

@@ -1,5 +1,6 @@
 """Asking, one request from the question to the end, and deciding on it."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import approvals as approval_rules
 from provisioning import authz, keyset, listing, pages, questions, services
+from provisioning import break_glass as emergencies
 from provisioning import terms as terms_service
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
@@ -25,11 +27,20 @@ from provisioning.forms import (
     DecisionForm,
     ExtendForm,
     GiveBackForm,
+    InboxFilterForm,
+    ReviewForm,
     RevokeForm,
     TermsForm,
 )
 from provisioning.lifecycle import StaleState
-from provisioning.models import AccessRequest, AccessRequestQuerySet, Decision, Grant
+from provisioning.models import (
+    AccessRequest,
+    AccessRequestQuerySet,
+    BreakGlass,
+    Decision,
+    Grant,
+    Review,
+)
 from provisioning.specs import spec_for_request
 from provisioning.views.common import (
     PAGE,
@@ -45,6 +56,12 @@ LATEST = 20
 """Of what was decided, shown below what waits."""
 
 
+def _wished(request: HttpRequest) -> dict[str, str]:
+    """The minutes that the button beside the countdown named, for a person to look at."""
+    minutes = request.GET.get("minutes", "")
+    return {"minutes": minutes} if re.fullmatch("[0-9]{1,5}", minutes) else {}
+
+
 @require_http_methods(["GET", "POST"])
 def extend(request: HttpRequest, code: str) -> HttpResponse:
     """Ask for more time on one's own access."""
@@ -55,7 +72,7 @@ def extend(request: HttpRequest, code: str) -> HttpResponse:
         # It is their own access, so what speaks against it is how things stand: 409.
         return _conflict(request, code, " ".join(answer.reasons))
     longest = authz.longest_extension(grant, now)
-    form = ExtendForm(grant.ends_at, longest, posted(request))
+    form = ExtendForm(grant.ends_at, longest, posted(request), initial=_wished(request))
     # Whoever may not is refused by the service, which records it, whatever the form says.
     if request.method == "POST" and (form.is_valid() or not answer.allowed):
         try:
@@ -117,6 +134,7 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "extended": asked.extends,
         "events": AuditEvent.objects.about(asked.subject),
         "comments": asked.comments.select_related("author"),
+        "reviews": asked.taken.reviews.select_related("reviewer") if asked.taken else (),
     }
 
 
@@ -149,6 +167,7 @@ def _request_page(
         "form": DecisionForm(initial={"fingerprint": view.fingerprint}),
         "terms_form": TermsForm(asked),
         "comment_form": CommentForm(),
+        "review_form": ReviewForm(),
         "requester": pages.about_requester(asked) if judges else None,
     }
     context |= bound
@@ -208,6 +227,33 @@ def terms(request: HttpRequest, code: str) -> HttpResponse:
     messages.success(
         request, "The terms are changed. Read the plan as it is now, then approve or reject it."
     )
+    return redirect(asked)
+
+
+@require_POST
+def review(request: HttpRequest, code: str) -> HttpResponse:
+    """Say whether it was right to take access in an emergency."""
+    asked = load(request, code)
+    form = ReviewForm(request.POST)
+    if not form.is_valid():
+        return _request_page(request, asked, status=422, review_form=form)
+    try:
+        closed = emergencies.review(
+            person=person_of(request),
+            request=asked,
+            verdict=Review.Verdict(form.cleaned_data["finding"]),
+            note=form.cleaned_data["note"],
+        )
+    except services.Refused as refused:
+        person = person_of(request)
+        # Who took it never may, nor an auditor; to others it is a matter of how things stand.
+        never = person.pk == asked.requester_id or person.role == User.Role.AUDITOR
+        over = asked.taken is not None and not never
+        return _refused(request, code, refused, because_over=over)
+    except StaleState as moved:
+        return _conflict(request, code, str(moved))
+    words = "The review is closed." if closed else "One more person has to review it."
+    messages.success(request, f"Your review is kept. {words}")
     return redirect(asked)
 
 
@@ -315,13 +361,24 @@ def _conflict(request: HttpRequest, code: str, words: str) -> HttpResponse:
 @require_GET
 def approvals(request: HttpRequest) -> HttpResponse:
     """What waits for this person's decision, and what was decided lately."""
-    known_keys(request)
+    known_keys(request, InboxFilterForm)
     person, offers = person_of(request), _decided_by(request)
+    form = InboxFilterForm(request.GET)
+    if not form.is_valid():
+        context = {"form": form, "is_approver": bool(offers)}
+        return render(request, "provisioning/approvals.html", context, status=422)
     to_decide = AccessRequest.objects.to_decide(person, offers).with_parties()
-    waiting = AccessRequest.objects.asking(person).with_parties()
-    waiting = waiting.prefetch_related("decisions", "offer__stages")
-    page = keyset.page(waiting, listing.OLDEST_FIRST, request.GET, PAGE)
-    context = {"waiting": [_with_tally(asked, person) for asked in page.rows], "page": page}
+    shown = form.narrowed(to_decide, person).with_parties().with_unread(person)
+    shown = shown.prefetch_related("decisions__approver", "offer__stages")
+    page = keyset.page(shown, listing.OLDEST_FIRST, request.GET, PAGE)
+    context = {
+        "form": form,
+        "show": form.cleaned_data["show"],
+        "filtered": any(form.cleaned_data.values()),
+        "waiting": [_with_tally(asked, person) for asked in page.rows],
+        "page": page,
+        "to_review": BreakGlass.objects.to_review_by(person).count(),
+    }
     template = "provisioning/approvals.html"
     if request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
         context["is_approver"] = bool(offers)
@@ -357,12 +414,15 @@ def _decided_by(request: HttpRequest) -> list[int]:
 
 
 def _with_tally(asked: AccessRequest, person: User) -> AccessRequest:
-    """The request with what its card says of approvals: `needed`, `tally`, `mine`."""
+    """The request with what its card says of approvals: `needed`, `given`, `mine`.
+
+    From what was fetched with the list: a fingerprint of the plan needs no query without its
+    switch group.
+    """
+    said = [one for one in asked.decisions.all() if one.verdict == Decision.Verdict.APPROVED]
+    now = fingerprint(spec_for_request(asked, group_targets=())) if said else ""
+    counted = {one.approver_id for one in said if one.fingerprint == now}
     asked.needed = approval_rules.needed_as_loaded(asked)  # type: ignore[attr-defined]  # For the template.
-    tally = None
-    if asked.decisions.all():  # Fetched with the list; few have one while they wait.
-        tally = approval_rules.tally(asked, _counting(asked, None))
-    asked.tally = tally  # type: ignore[attr-defined]  # The same.
-    mine = tally is not None and any(one.approver_id == person.pk for one in tally.counted)
-    asked.mine = mine  # type: ignore[attr-defined]  # The same.
+    asked.given = len(counted)  # type: ignore[attr-defined]  # The same.
+    asked.mine = person.pk in counted  # type: ignore[attr-defined]  # The same.
     return asked

@@ -124,6 +124,9 @@ WRITES: dict[str, Callable[[], object]] = {
     "identity_verified_has_unique_id": lambda: IamIdentityFactory.create(unique_id=""),
     "offer_duration_within_bounds": lambda: OfferFactory.create(max_duration=timedelta(minutes=4)),
     "favourite_is_unique": _same_favourite,
+    "offer_break_glass_is_shorter": lambda: OfferFactory.create(
+        break_glass_longest=timedelta(hours=1)
+    ),
     "offer_rule_has_its_longest": lambda: OfferFactory.create(**RULE),
     "offer_rule_hours_are_whole": lambda: OfferFactory.create(auto_zone="Europe/Berlin"),
     "offer_rule_needs_low_sensitivity": lambda: OfferFactory.create(

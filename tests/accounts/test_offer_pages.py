@@ -138,7 +138,7 @@ def test_nothing_typed_is_lost_when_an_offer_is_refused(
     assert form["is_active"].value() is False
     text = response.content.decode()
     assert f'value="{alice.pk}" id="id_eligible_users_0" checked' in text
-    assert text.count(" selected>") == 3  # Pair, profile, and no group of the rule.
+    assert text.count(" selected>") == 4  # Pair, profile, no group twice.
 
 
 # --- Changing --------------------------------------------------------------------------------

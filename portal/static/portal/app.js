@@ -120,6 +120,24 @@
     setTimeout(() => release(form), 10000);
   });
 
+  // In an inbox: j and k go from row to row, x chooses the one that has the focus. Enter is the
+  // link's own. Whoever types a letter into a field means the letter.
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !["j", "k", "x"].includes(event.key)) return;
+    const typing = event.target.matches("input:not([type=checkbox]), select, textarea, [contenteditable]");
+    const rows = [...document.querySelectorAll("[data-inbox] [data-row]")];
+    if (typing || !rows.length) return;
+    const at = rows.findIndex((row) => row.contains(document.activeElement));
+    if (event.key === "x") {
+      const box = at < 0 ? null : rows[at].querySelector("input[type=checkbox]");
+      if (box) box.click();
+    } else {
+      const next = event.key === "j" ? Math.min(at + 1, rows.length - 1) : Math.max(at - 1, 0);
+      rows[next].querySelector("[data-row-link]").focus();
+    }
+    event.preventDefault();
+  });
+
   // A page that comes back out of the browser's cache must not stay locked.
   addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(release));
   document.addEventListener("input", showTyped);

@@ -1,1 +1,0 @@
-"""Filters of the templates of requests and grants."""
