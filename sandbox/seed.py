@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
@@ -45,6 +45,9 @@ ROLES: Final = {
 }
 APPROVERS: Final = "Approvers"
 APPROVER: Final = "bob"
+ON_CALL: Final = "On call"
+"""Its one member may break the glass for account B."""
+CALLED: Final = "charlie"
 REQUESTER: Final = "alice"
 ADMIN: Final = "dana"
 PROFILE: Final = "SecurityReadOnlyRole"
@@ -96,8 +99,9 @@ def make_people() -> None:
     password = make_password(PASSWORD) if missing else ""
     for person in missing:
         make_person(person, password)
-    if not Group.objects.filter(name=APPROVERS, user__username=APPROVER).exists():
-        join_group(APPROVERS, APPROVER)
+    for name, member in ((APPROVERS, APPROVER), (ON_CALL, CALLED)):
+        if not Group.objects.filter(name=name, user__username=member).exists():
+            join_group(name, member)
 
 
 @transaction.atomic
@@ -173,7 +177,8 @@ def _pair_with_offer(source_id: str, target_id: str) -> None:
     )
     if not pair.offers.exists():
         everything = "Look at everything in the account, change nothing."
-        _offer(Offer(pair=pair, profile=_profile(PROFILE, everything, "ReadOnlyAccess")))
+        profile = _profile(PROFILE, everything, "ReadOnlyAccess")
+        _offer(Offer(pair=pair, profile=profile, **_emergency(target_id)))
 
 
 def _offer(offer: Offer, *more: registry.StageWish) -> None:
@@ -220,6 +225,16 @@ def _more_offers(source_id: str, target_id: str) -> None:
         ),
         registry.StageWish(name="Account owner", people=[User.objects.get(username=ADMIN)]),
     )
+
+
+def _emergency(target_id: str) -> dict[str, Any]:
+    """Who may take it at once: in account B, for half an hour, whoever is on call."""
+    if target_id != ACCOUNT_B:
+        return {}
+    return {
+        "break_glass_group": Group.objects.get(name=ON_CALL),
+        "break_glass_longest": timedelta(minutes=30),
+    }
 
 
 def _profile(name: str, description: str, policy: str) -> AccessProfile:
