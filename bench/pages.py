@@ -98,12 +98,20 @@ class Browser:
 
     def get(self, path: str) -> bytes:
         """A page. Raises NotAsWanted unless it is one."""
-        self.connection.request("GET", path, headers={"Cookie": f"sallyport={self.cookie}"})
-        answer = self.connection.getresponse()
+        try:
+            answer = self._asked(path)
+        except (http.client.RemoteDisconnected, ConnectionResetError):
+            # After a pause the web has hung up; the next request opens another connection.
+            self.connection.close()
+            answer = self._asked(path)
         text = answer.read()
         if answer.status != 200:
             raise NotAsWanted(f"{path} answered {answer.status}.")
         return text
+
+    def _asked(self, path: str) -> http.client.HTTPResponse:
+        self.connection.request("GET", path, headers={"Cookie": f"sallyport={self.cookie}"})
+        return self.connection.getresponse()
 
     def close(self) -> None:
         """Hang up."""
