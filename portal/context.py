@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from accounts.models import Proposal, User
 from provisioning.models import DriftFinding
+from reviews.models import Item
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Entry:
     icon: str
     everything: bool = False
     """Whether only admins and auditors see it."""
+    if_any: bool = False
+    """Whether others see it only while something of it waits for them."""
 
 
 ENTRIES = (
@@ -28,6 +31,7 @@ ENTRIES = (
     Entry("Approvals", "provisioning:approvals", "approve"),
     Entry("Active grants", "provisioning:grants", "gate", everything=True),
     Entry("Drift", "provisioning:drift", "search", everything=True),
+    Entry("Reviews", "reviews:campaigns", "people", if_any=True),
     Entry("Registry", "accounts:accounts", "account", everything=True),
     Entry("Audit", "provisioning:audit", "audit", everything=True),
 )
@@ -45,14 +49,16 @@ def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
     entries = [one for one in ENTRIES if person.sees_everything or not one.everything]
     shown = []
     for entry in entries:
-        url = reverse(entry.route)
+        url, count = reverse(entry.route), _count(entry, person)
+        if entry.if_any and not count and not person.sees_everything:
+            continue
         shown.append(
             {
                 "label": entry.label,
                 "url": url,
                 "icon": entry.icon,
                 "active": request.path.startswith(_section(url)),
-                "count": _count(entry, person),
+                "count": count,
             }
         )
     return shown
@@ -65,6 +71,8 @@ def _count(entry: Entry, person: User) -> int:
             return DriftFinding.objects.waiting_for_a_person().count()
         case "accounts:accounts":
             return Proposal.objects.waiting_for(person).count()
+        case "reviews:campaigns":
+            return Item.objects.waiting_for(person).count()
         case _:
             return 0
 

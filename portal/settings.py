@@ -88,6 +88,7 @@ SANDBOX_CONSOLE_BASE = f"{BASE_URL}/sandbox/console" if SANDBOX else ""
 INSTALLED_APPS = [
     "portal.apps.PortalConfig",
     "notices",
+    "reviews",
     "provisioning",
     "accounts",
     "audit",

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("provisioning.urls")),
     path("registry/", include("accounts.urls")),
     path("notices/", include("notices.urls")),
+    path("reviews/", include("reviews.urls")),
     path("sign-in/", views.SignInView.as_view(), name="login"),
     path("sign-out/", auth_views.LogoutView.as_view(), name="logout"),
     path("django-admin/", admin.site.urls),

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from accounts.models import (
     SHORTEST_GRANT,
@@ -354,6 +355,29 @@ def revoke(*, person: User, grant: Grant, reason: str) -> None:
             now=database_now(),
         )
         nudge_on_commit(tasks.converge_grant, grant.pk)
+
+
+def end_by_review(*, grants: QuerySet[Grant], actor: str, reason: str) -> int:
+    """Revoke live grants that a review took away; `reviews` has asked who may. Returns how many.
+
+    Call it in the transaction of the review's decision.
+    """
+    ended, now = 0, database_now()
+    for grant in grants:
+        try:
+            lifecycle.revoke(
+                grant,
+                actor=actor,
+                sentence="The access was revoked by a review.",
+                reason=reason,
+                now=now,
+            )
+        except lifecycle.StaleState:
+            # It has ended in this very moment, which is what the review wants.
+            continue
+        nudge_on_commit(tasks.converge_grant, grant.pk)
+        ended += 1
+    return ended
 
 
 def repair(*, person: User, grant: Grant, reason: str = "") -> None:

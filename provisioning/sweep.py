@@ -21,6 +21,7 @@ from provisioning import (
     created_users,
     cutback,
     drift,
+    hooks,
     lifecycle,
     onboard,
     pacing,
@@ -86,7 +87,16 @@ class Sweeper:
         self.nudged = {job.key: self.nudged[job.key] for job in jobs if job.key in self.nudged}
         for job in jobs:
             self._handle(job, now)
+        self._take_steps_of_others(now)
         return len(jobs)
+
+    def _take_steps_of_others(self, now: datetime) -> None:
+        """What layers above asked for comes last: it must not delay a removal."""
+        for step in hooks.AFTER_SWEEP:
+            try:
+                step(now)
+            except Exception:
+                log.exception("sweep_step_failed", step=step.__module__)
 
     def _handle(self, job: Job, now: datetime) -> None:
         sent = self.nudged.get(job.key)

@@ -33,6 +33,8 @@ LOOK: Final = 0.04
 CALLS_PER_SECOND: Final = "200"
 """The stand-in is not to be the slow part of a run."""
 WORKERS: Final = ("worker-1", "worker-2")
+OF_PROCESSES: Final = "worker-2"
+"""It works in processes of its own, which can die alone. The other one has threads, as usual."""
 SWEEPERS: Final = ("sweeper-1", "sweeper-2")
 PROCESSES: Final = ("web", *WORKERS, *SWEEPERS)
 

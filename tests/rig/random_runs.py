@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Final
 
 from tests.rig.cases import Cases
-from tests.rig.product import PROCESSES, WORKERS, Product
+from tests.rig.product import OF_PROCESSES, PROCESSES, Product
 from tests.rig.run import Run, put_back
 
 PEOPLE: Final = ("alice", "erin")
@@ -97,7 +97,7 @@ ACTIONS: Final[dict[str, tuple[float, Draw]]] = {
     # Processes.
     "kill": (1, _process),
     "kill_alone": (0.4, _process),
-    "kill_child": (1, lambda chance: (chance.choice(WORKERS), chance.randrange(2))),
+    "kill_child": (1, lambda chance: (OF_PROCESSES, chance.randrange(2))),
     "freeze": (0.8, lambda chance: (chance.choice(PROCESSES[1:]),)),
     "thaw": (0.8, lambda chance: (chance.choice(PROCESSES[1:]),)),
     "start": (1, _process),
