@@ -563,7 +563,7 @@ class OfferChangeForm(RegistryForm):
             "eligible_groups": forms.CheckboxSelectMultiple,
             "sensitivity": forms.RadioSelect,
             "ticket_pattern": forms.TextInput(attrs=NO_COMPLETION),
-            "auto_zone": forms.TextInput(attrs={"list": "time-zones", **NO_COMPLETION}),
+            "auto_zone": forms.TextInput(attrs=NO_COMPLETION),
             "auto_from": forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
             "auto_until": forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
         }
@@ -742,6 +742,53 @@ class OfferForm(OfferChangeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _only_in_use(self.fields["pair"])
+
+
+class PairsChoice(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # The same.
+    """Several account pairs."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def __init__(self, **kwargs: Any) -> None:
+        pairs = AccountPair.objects.filter(retiring_at__isnull=True)
+        super().__init__(pairs.select_related("source", "target"), **kwargs)
+
+
+class OffersForm(OfferChangeForm):
+    """Offers one profile on several pairs at once, all alike."""
+
+    pairs = PairsChoice(label="Account pairs")
+    confirmed = forms.CharField(required=False, max_length=20_000, widget=forms.HiddenInput)
+    """Keys of the pairs that were shown as those to be made: what is made is what was seen."""
+
+    class Meta(OfferChangeForm.Meta):
+        fields: ClassVar = ["profile", *OfferChangeForm.Meta.fields]
+        labels: ClassVar = {"profile": "Access profile"} | OfferChangeForm.Meta.labels
+
+    field_order = ("profile", "pairs")
+
+    def existing(self) -> list[Offer]:
+        """Offers of the profile that the chosen pairs have already; they are left as they are."""
+        pairs = self.cleaned_data["pairs"]
+        return list(self.cleaned_data["profile"].offers.with_accounts().filter(pair__in=pairs))
+
+    def new_pairs(self) -> list[AccountPair]:
+        """The chosen pairs on which an offer would be made."""
+        have = {one.pair_id for one in self.existing()}
+        return [one for one in self.cleaned_data["pairs"] if one.pk not in have]
+
+    @property
+    def to_confirm(self) -> str:
+        """What `confirmed` says once somebody has seen what would be made."""
+        return ",".join(str(one.pk) for one in self.new_pairs())
+
+    def offer_on(self, pair: AccountPair) -> Offer:
+        """The offer as it would be on one of the pairs."""
+        names = [one for one in self.Meta.fields if one not in OFFERED_TO]
+        return Offer(pair=pair, **{name: getattr(self.instance, name) for name in names})
+
+
+OFFERED_TO: Final = ("eligible_users", "eligible_groups")
 
 
 class IdentityForm(RegistryForm):

@@ -550,6 +550,18 @@ class OfferQuerySet(models.QuerySet["Offer"]):
         named = _named(Offer.eligible_users, Offer.eligible_groups, "offer", person)
         return self.filter(named | Q(is_listed=True), is_active=True)
 
+    def mentioning(self, word: str) -> Self:
+        """Offers with this in a name, id or alias of an account, or in their profile."""
+        places = (
+            *(f"pair__{side}__{part}" for side in ("target", "source") for part in _SEARCHED),
+            "profile__name",
+            "profile__description",
+        )
+        anywhere = Q()
+        for place in places:
+            anywhere |= Q(**{f"{place}__icontains": word})
+        return self.filter(anywhere)
+
     def decided_by(self, person: User) -> Self:
         """Offers whose requests a person may decide on in some stage (their own excepted, see
         authz)."""
@@ -572,10 +584,14 @@ class OfferQuerySet(models.QuerySet["Offer"]):
         The same number of queries for any number of offers: everything that asks who approves
         rests on this.
         """
-        return _stages(self.values("pk"))
+        return stages_of(self.values("pk"))
 
 
-def _stages(offers: Any) -> dict[int, tuple[Stage, ...]]:
+_SEARCHED = ("name", "account_id", "alias")
+
+
+def stages_of(offers: Any) -> dict[int, tuple[Stage, ...]]:
+    """The same for keys of offers."""
     rows = list(ApprovalStage.objects.filter(offer__in=offers).order_by("offer", "position"))
     if not rows:
         return {}
@@ -805,7 +821,7 @@ class Offer(FieldConstraints):
 
     def stages_now(self) -> tuple[Stage, ...]:
         """The stages as they are at this moment, with everybody who could approve."""
-        return _stages([self.pk]).get(self.pk, ())
+        return stages_of([self.pk]).get(self.pk, ())
 
     def stages_for_new(self, stages: Sequence[Stage] | None = None) -> tuple[Stage, ...]:
         """What a request that is made now must meet: more than the stages say where the

@@ -4,7 +4,7 @@ Who may call them is asked by the views (`accounts.authz`); forms have parsed th
 `full_clean` repeats every rule of the models with the message at its field.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,15 +15,17 @@ from django.db import models, transaction
 from django.db.models import Count, Max
 
 from accounts import snapshots, switch_groups
-from accounts.four_eyes import Change, guarded
+from accounts.four_eyes import Change, Proposed, guarded
 from accounts.models import (
     AccessProfile,
     AccountPair,
     ApprovalStage,
     AwsAccount,
+    FavouriteOffer,
     IamIdentity,
     Offer,
     ProfileVersion,
+    Proposal,
     User,
     people_demanded_by,
 )
@@ -351,6 +353,24 @@ def save_offer(
     )
 
 
+@transaction.atomic
+def offer_on_each(
+    *, actor: User | str, offers: Sequence[Offer], rules: Mapping[str, Any], reason: str = ""
+) -> tuple[list[Offer], list[Proposal]]:
+    """Make several new offers with the same people and stages, all of them or none.
+
+    Where a second admin has to confirm, each is a proposal of its own. Raises ValidationError.
+    """
+    made: list[Offer] = []
+    proposed: list[Proposal] = []
+    for offer in offers:
+        try:
+            made.append(save_offer(actor=actor, offer=offer, **rules, reason=reason))
+        except Proposed as waiting:
+            proposed.append(waiting.proposal)
+    return made, proposed
+
+
 NEW_OFFER = "offer:new:"
 
 
@@ -456,6 +476,15 @@ def _save_stages(offer: Offer, stages: Sequence[StageWish]) -> None:
         stage.save()
         stage.people.set(wish.people)
         stage.groups.set(wish.groups)
+
+
+def star(*, person: User, offer: Offer, wanted: bool) -> None:
+    """Mark an offer as a favourite, or no longer. It is how somebody likes their page, and changes
+    nothing of what they may do: no event."""
+    if wanted:
+        FavouriteOffer.objects.get_or_create(person=person, offer=offer)
+    else:
+        FavouriteOffer.objects.filter(person=person, offer=offer).delete()
 
 
 def _refuse_moving(offer: Offer) -> None:

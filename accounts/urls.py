@@ -23,6 +23,7 @@ urlpatterns = [
     path("profiles/<int:pk>/", views.profile, name="profile"),
     path("profiles/<int:pk>/versions/new/", views.version_new, name="version-new"),
     path("offers/", views.offers, name="offers"),
+    path("offers/on-pairs/", views.offers_on_pairs, name="offers-on-pairs"),
     path("offers/new/", views.offer_new, name="offer-new"),
     path("offers/<int:pk>/", views.offer, name="offer"),
     path("offers/<int:pk>/edit/", views.offer_edit, name="offer-edit"),

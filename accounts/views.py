@@ -26,6 +26,7 @@ from accounts.forms import (
     IdentityForm,
     OfferChangeForm,
     OfferForm,
+    OffersForm,
     PairForm,
     ProfileForm,
     RegistryForm,
@@ -337,6 +338,41 @@ def offer_new(request: HttpRequest) -> HttpResponse:
         return redirect(form.instance)
     possible = AccountPair.objects.exists() and AccessProfile.objects.exists()
     return _form_page(request, "offer_new.html", form, possible=possible)
+
+
+@form_view
+@admin_required
+def offers_on_pairs(request: HttpRequest) -> HttpResponse:
+    """Offer a profile on several pairs: first show what would be made, then make it."""
+    form, actor = OffersForm(_posted(request)), person_of(request)
+    made: list[Offer] = []
+    proposed: list[Proposal] = []
+
+    def save() -> None:
+        offers = [form.offer_on(pair) for pair in form.new_pairs()]
+        done = services.offer_on_each(
+            actor=actor, offers=offers, rules=form.rules(), reason=form.reason
+        )
+        made.extend(done[0])
+        proposed.extend(done[1])
+
+    shown = form.is_valid() and bool(form.new_pairs())
+    if shown and form.cleaned_data["confirmed"] == form.to_confirm and form.saved(save):
+        if proposed:
+            messages.warning(request, f"{len(proposed)} offers wait for a second admin.")
+            return redirect("accounts:proposals")
+        messages.success(request, f"{len(made)} offers are made.")
+        return redirect("accounts:offers")
+    valid = form.is_bound and form.is_valid()
+    return _page(
+        request,
+        "offers_on_pairs.html",
+        status=422 if form.is_bound and not valid else 200,
+        form=form,
+        new_pairs=form.new_pairs() if valid else (),
+        existing=form.existing() if valid else (),
+        seen=valid,
+    )
 
 
 @form_view

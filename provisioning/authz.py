@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import prefetch_related_objects
+
 from accounts import stages as stage_rules
 from accounts.models import (
     LONGEST_GRANT,
@@ -14,8 +16,8 @@ from accounts.models import (
     AccountPair,
     IamIdentity,
     Offer,
-    OfferQuerySet,
     User,
+    stages_of,
 )
 from accounts.stages import Stage
 from provisioning import approvals
@@ -68,15 +70,18 @@ def can_request(person: User, offer: Offer, *, stages: Sequence[Stage] | None = 
     )
 
 
-def can_request_each(person: User, offers: OfferQuerySet) -> list[tuple[Offer, Answer]]:
-    """The same for offers open to this person, with the same number of queries for any number."""
+def can_request_each(person: User, offers: Sequence[Offer]) -> list[tuple[Offer, Answer]]:
+    """The same for some offers, with the same number of queries for any number."""
     identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
-    stages, stops = offers.stages_now(), list(Stop.objects.pausing().with_things())
+    keys = [one.pk for one in offers]
+    stages, stops = stages_of(keys), list(Stop.objects.pausing().with_things())
+    open_now = set(Offer.objects.open_to(person).filter(pk__in=keys).values_list("pk", flat=True))
+    prefetch_related_objects(offers, "profile__versions")
     answered = []
-    for offer in offers.prefetch_related("profile__versions"):
+    for offer in offers:
         needed = offer.stages_for_new(stages.get(offer.pk, ()))
         identity = identities.get(offer.pair.source_id)
-        answer = _request_answer(person, offer, True, needed, identity)
+        answer = _request_answer(person, offer, offer.pk in open_now, needed, identity)
         paused = _paused(person, offer.pair, stops)
         answered.append((offer, _answer(*answer.reasons, *paused)))
     return answered

@@ -9,24 +9,12 @@ from django import forms
 from django.db.models import Q, QuerySet
 
 from accounts.aws_names import validate_one_line
-from accounts.models import (
-    SHORTEST_GRANT,
-    AccessProfile,
-    AccountPair,
-    AwsAccount,
-    Offer,
-    User,
-)
+from accounts.durations import MINUTE, in_words
+from accounts.models import SHORTEST_GRANT, AccessProfile, AccountPair, AwsAccount, User
 from audit.models import AuditEvent
 from provisioning.core.states import RequestState
 from provisioning.listing import GrantFilter, Show, matches
-from provisioning.models import (
-    FURTHEST_START,
-    AccessRequest,
-    AccessRequestQuerySet,
-    Decision,
-    Review,
-)
+from provisioning.models import AccessRequest, AccessRequestQuerySet, Decision, Review
 
 MOST = 20
 """Requests that may be decided at once: as many as somebody can still read on one page."""
@@ -35,70 +23,8 @@ PRESETS = (15, 30, 60, 120, 240, 480, 720, 1440)
 """Minutes offered as a choice, trimmed to what the offer allows."""
 
 
-MINUTE = timedelta(minutes=1)
 MINUTES_LIMIT = 1_000_000
 """Beyond every offer; longer input would overflow a timedelta."""
-
-
-def in_words(minutes: int) -> str:
-    """A duration as people say it: `45 min`, `2 h`, `1 h 30 min`, `3 d`."""
-    days, rest = divmod(minutes, 24 * 60)
-    hours, left = divmod(rest, 60)
-    parts = [f"{days} d" * bool(days), f"{hours} h" * bool(hours), f"{left} min" * bool(left)]
-    return " ".join(part for part in parts if part) or "0 min"
-
-
-class RequestForm(forms.Form):
-    """What a person asks for: how long, and why."""
-
-    minutes = forms.IntegerField(label="How many minutes")
-    starts_at = forms.DateTimeField(
-        label="Start, in UTC",
-        required=False,
-        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
-        widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
-        error_messages={"invalid": "Write a date and a time, such as 2026-11-30 08:00."},
-        help_text="Leave it empty to start with the approval. "
-        f"Otherwise at most {FURTHEST_START.days} days ahead; this is UTC, not your local time.",
-    )
-    reason = forms.CharField(
-        label="Why do you need it?",
-        max_length=500,
-        validators=[validate_one_line],
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        help_text="Approvers read this, and it stays in the audit log. "
-        "For example: check the security findings of ticket SEC-214.",
-    )
-
-    def __init__(self, offer: Offer, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.offer = offer
-        shortest = int(SHORTEST_GRANT / timedelta(minutes=1))
-        longest = int(offer.max_duration / timedelta(minutes=1))
-        self.presets = [(one, in_words(one)) for one in PRESETS if one <= longest]
-        field = self.fields["minutes"]
-        field.initial = min(60, longest)
-        field.help_text = (
-            f"Between {shortest} min and {in_words(longest)}. The time starts with the approval, "
-            "or at the start below."
-        )
-        field.widget.attrs |= {
-            "min": shortest,
-            "max": longest,
-            "inputmode": "numeric",
-            "list": "durations",
-        }
-
-    def clean_minutes(self) -> int:
-        """Within what the offer allows."""
-        minutes: int = self.cleaned_data["minutes"]
-        self.offer.check_duration(timedelta(minutes=min(minutes, MINUTES_LIMIT)))
-        return minutes
-
-    @property
-    def duration(self) -> timedelta:
-        """What was asked for, once valid."""
-        return timedelta(minutes=self.cleaned_data["minutes"])
 
 
 class ExtendForm(forms.Form):

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Count
 
+from accounts import stages as stage_rules
 from accounts.aws_names import Partition
+from accounts.durations import in_words
 from accounts.models import AwsAccount, Offer, ProfileVersion, User
 from provisioning import authz
 from provisioning.core import console, delta, plan, preflight
@@ -317,6 +320,39 @@ def _mark(request: AccessRequest, *, looking: bool) -> str:
         return ""
     seen = request.previewed_at.timestamp() if request.previewed_at else 0
     return f"{seen}-{request.looks_failed}-{looking:d}"
+
+
+@dataclass(frozen=True)
+class StageView:
+    """One approval stage before somebody asks: how many of whom."""
+
+    name: str
+    quorum: int
+    people: Sequence[User]
+
+
+def who_approves(stages: Sequence[stage_rules.Stage], person: User) -> list[StageView]:
+    """The stages of an offer with everybody in them who could decide on this person's request."""
+    keys = {key for stage in stages for key in stage.people} - {person.pk}
+    people = User.objects.in_bulk(keys)
+    by_name = sorted(people.values(), key=lambda one: one.label.lower())
+    return [
+        StageView(one.name, one.quorum, [who for who in by_name if who.pk in one.people])
+        for one in stages
+    ]
+
+
+def ask_again_query(asked: AccessRequest, grant: Grant | None) -> str:
+    """What fills the request form in as this request was, once it is over: one click asks again."""
+    goes_on = grant is not None and not grant.is_over
+    if asked.state == RequestState.PENDING or asked.extends_id or goes_on:
+        return ""
+    known = {
+        "duration": in_words(int(asked.duration.total_seconds() // 60)),
+        "reason": asked.reason,
+        "ticket": asked.ticket,
+    }
+    return urlencode({name: text for name, text in known.items() if text})
 
 
 def findings_before_asking(person: User, offer: Offer) -> list[dict[str, str]]:

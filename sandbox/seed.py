@@ -49,6 +49,7 @@ ON_CALL: Final = "On call"
 """Its one member may break the glass for account B."""
 CALLED: Final = "charlie"
 REQUESTER: Final = "alice"
+ADMIN: Final = "dana"
 PROFILE: Final = "SecurityReadOnlyRole"
 GROUP_POLICIES: Final = {ACCOUNT_A: ["ReadOnlyAccess"]}
 PAIRS: Final = ((ACCOUNT_A, ACCOUNT_B), (ACCOUNT_B, ACCOUNT_A))
@@ -72,6 +73,7 @@ def seed() -> None:
     accounts = [_account(account_id) for account_id in ACCOUNT_NAMES]
     for source, target in PAIRS:
         _pair_with_offer(source, target)
+    _more_offers(*PAIRS[0])
     for username, account_id, user_name in IDENTITIES:
         _identity(username, account_id, user_name)
     accounts = [account for account in accounts if _is_as_seeded(account)]
@@ -174,12 +176,55 @@ def _pair_with_offer(source_id: str, target_id: str) -> None:
         ),
     )
     if not pair.offers.exists():
-        registry.save_offer(
-            actor=SETUP,
-            offer=Offer(pair=pair, profile=_profile(), **_emergency(target_id)),
-            eligible_users=[User.objects.get(username=REQUESTER)],
-            stages=[registry.StageWish(groups=[Group.objects.get(name=APPROVERS)])],
+        everything = "Look at everything in the account, change nothing."
+        profile = _profile(PROFILE, everything, "ReadOnlyAccess")
+        _offer(Offer(pair=pair, profile=profile, **_emergency(target_id)))
+
+
+def _offer(offer: Offer, *more: registry.StageWish) -> None:
+    """Offer something to who asks in the walk-through; the group that approves comes first."""
+    approvers = registry.StageWish(groups=[Group.objects.get(name=APPROVERS)])
+    registry.save_offer(
+        actor=SETUP,
+        offer=offer,
+        eligible_users=[User.objects.get(username=REQUESTER)],
+        stages=[approvers, *more],
+    )
+
+
+def _more_offers(source_id: str, target_id: str) -> None:
+    """Beside the walk-through: a rule and a ticket on one offer, a warning and a second stage on
+    another."""
+    pair = AccountPair.objects.get(source__account_id=source_id, target__account_id=target_id)
+    names = "See what there is, without what is in it."
+    lists = _profile("ViewOnlyRole", names, "job-function/ViewOnlyAccess")
+    if pair.offers.filter(profile=lists).exists():
+        return
+    _offer(
+        Offer(
+            pair=pair,
+            profile=lists,
+            sensitivity="low",
+            ticket_required=True,
+            ticket_pattern="[A-Z]+-[0-9]+",
+            ticket_hint="a ticket such as OPS-12",
+            auto_approve=True,
+            auto_longest=timedelta(minutes=30),
         )
+    )
+    support = _profile("SupportRole", "Open and follow cases with AWS.", "AWSSupportAccess")
+    _offer(
+        Offer(
+            pair=pair,
+            profile=support,
+            sensitivity="high",
+            warning="What you write in a case is read outside of this organisation.",
+            reason_prompt="Which case is it about?",
+            reason_example="case 8812: the failed backup of November",
+            max_duration=timedelta(hours=8),
+        ),
+        registry.StageWish(name="Account owner", people=[User.objects.get(username=ADMIN)]),
+    )
 
 
 def _emergency(target_id: str) -> dict[str, Any]:
@@ -192,14 +237,12 @@ def _emergency(target_id: str) -> dict[str, Any]:
     }
 
 
-def _profile() -> AccessProfile:
-    found = AccessProfile.objects.filter(name=PROFILE).first()
+def _profile(name: str, description: str, policy: str) -> AccessProfile:
+    found = AccessProfile.objects.filter(name=name).first()
     return found or registry.add_profile(
         actor=SETUP,
-        profile=AccessProfile(
-            name=PROFILE, description="Look at everything in the account, change nothing."
-        ),
-        version=ProfileVersion(role_name=PROFILE, managed_policies=["ReadOnlyAccess"]),
+        profile=AccessProfile(name=name, description=description),
+        version=ProfileVersion(role_name=name, managed_policies=[policy]),
     )
 
 

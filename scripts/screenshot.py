@@ -30,9 +30,9 @@ def person(browser: Browser, name: str) -> Page:
 def grant(alice: Page, bob: Page, target: str) -> None:
     """Ask, approve, and wait until it is active."""
     alice.goto(f"{BASE}/offers/")
-    heading = alice.get_by_role("heading", name=f"in {target}")
+    heading = alice.get_by_role("heading", name=f"SecurityReadOnlyRole in {target}")
     alice.locator("article", has=heading).get_by_role("link", name="Request").click()
-    alice.get_by_label("How many minutes").fill("90" if target == "Workload" else "30")
+    alice.get_by_label("How long").fill("90" if target == "Workload" else "30")
     alice.get_by_label("Why do you need it?").fill(REASONS[target])
     alice.get_by_role("button", name="Ask for access").click()
     alice.wait_for_url("**/requests/*/")

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.durations import MINUTE, in_words
 from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
@@ -21,21 +22,25 @@ from provisioning import terms as terms_service
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
 from provisioning.forms import (
-    MINUTE,
     CommentForm,
     DecidedFilterForm,
     DecisionForm,
     ExtendForm,
     GiveBackForm,
     InboxFilterForm,
-    RequestForm,
     ReviewForm,
     RevokeForm,
     TermsForm,
-    in_words,
 )
 from provisioning.lifecycle import StaleState
-from provisioning.models import AccessRequest, BreakGlass, Decision, Grant, Review
+from provisioning.models import (
+    AccessRequest,
+    AccessRequestQuerySet,
+    BreakGlass,
+    Decision,
+    Grant,
+    Review,
+)
 from provisioning.specs import spec_for_request
 from provisioning.views.common import (
     PAGE,
@@ -49,67 +54,6 @@ from provisioning.views.common import (
 
 LATEST = 20
 """Of what was decided, shown below what waits."""
-
-
-@require_GET
-def offers(request: HttpRequest) -> HttpResponse:
-    """What this person may ask for, and why something can't be asked for right now."""
-    person = person_of(request)
-    listed = Offer.objects.open_to(person).with_accounts()
-    rows = [
-        {"offer": offer, "answer": answer}
-        for offer, answer in authz.can_request_each(person, listed)
-    ]
-    emergencies = Offer.objects.breakable_by(person).with_accounts()
-    context = {"rows": rows, "emergencies": emergencies}
-    return render(request, "provisioning/offers.html", context)
-
-
-@require_http_methods(["GET", "POST"])
-def ask(request: HttpRequest, pk: int) -> HttpResponse:
-    """The request form of one offer."""
-    person = person_of(request)
-    offer = get_object_or_404(Offer.objects.open_to(person).with_accounts(), pk=pk)
-    form = RequestForm(offer, posted(request))
-    if request.method == "POST" and form.is_valid():
-        try:
-            made = services.request_access(
-                requester=person,
-                offer=offer,
-                duration=form.duration,
-                starts_at=form.cleaned_data["starts_at"],
-                reason=form.cleaned_data["reason"],
-            )
-        except ValidationError as error:
-            form.add_error(None, error)
-        except services.Refused as refused:
-            form.add_error(None, ValidationError(list(refused.reasons)))
-        else:
-            messages.success(request, "Your request is with the approvers.")
-            return redirect(made)
-    context = {
-        "offer": offer,
-        "version": offer.profile.current,
-        "form": form,
-        "now": database_now(),
-        "live": _live_already(person, offer),
-        "answer": authz.can_request(person, offer),
-        "approvers": offer.approvers().exclude(pk=person.pk),
-        "findings": pages.findings_before_asking(person, offer),
-    }
-    return render(request, "provisioning/ask.html", context, status=422 if form.errors else 200)
-
-
-def _live_already(person: User, offer: Offer) -> list[dict[str, Any]]:
-    """This person's grants of the same offer that live or will, and whether each can be extended:
-    somebody who wants more time seldom wants a second role."""
-    now = database_now()
-    mine = Grant.objects.held_by(person).with_parties().live()
-    mine = mine.filter(request__offer=offer, revoked_at__isnull=True, ends_at__gt=now)
-    return [
-        {"grant": one, "answer": authz.can_extend(person, one, now), "phase": one.phase_at(now)}
-        for one in mine.order_by("ends_at")
-    ]
 
 
 def _wished(request: HttpRequest) -> dict[str, str]:
@@ -183,6 +127,7 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "progress": pages.progress(asked, grant, now),
         "doors": pages.doors(person_of(request), asked, grant, now),
         "access": pages.access(grant, now) if grant and own else None,
+        "again": pages.ask_again_query(asked, grant) if own else "",
         "decision": asked.decision,
         "tally": approval_rules.tally(asked, _counting(asked, grant)),
         "extensions": grant.extensions.prefetch_related("decisions__approver") if grant else (),
@@ -191,6 +136,14 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "comments": asked.comments.select_related("author"),
         "reviews": asked.taken.reviews.select_related("reviewer") if asked.taken else (),
     }
+
+
+def _sent_together(person: User, asked: AccessRequest) -> AccessRequestQuerySet:
+    """What was asked for in the same go, as far as this person may see it."""
+    if asked.batch is None:
+        return AccessRequest.objects.none()
+    others = AccessRequest.objects.visible_to(person).filter(batch=asked.batch)
+    return others.exclude(pk=asked.pk).with_parties().order_by("id")
 
 
 def _counting(asked: AccessRequest, grant: Grant | None) -> str:
@@ -208,6 +161,7 @@ def _request_page(
     context = _status_context(request, asked) | {
         "plan": view,
         "version": asked.profile_version,
+        "sent_together": _sent_together(person_of(request), asked),
         "minutes": in_words(asked.lasts // MINUTE),
         "asked_minutes": in_words(asked.duration // MINUTE),
         "form": DecisionForm(initial={"fingerprint": view.fingerprint}),

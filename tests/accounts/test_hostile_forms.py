@@ -14,6 +14,7 @@ from accounts.forms import (
     IdentityForm,
     OfferChangeForm,
     OfferForm,
+    OffersForm,
     PairForm,
     ProfileForm,
     RegistryForm,
@@ -50,6 +51,7 @@ FORMS: dict[str, type[RegistryForm]] = {
     "version-new": VersionForm,
     "offer-new": OfferForm,
     "offer-edit": OfferChangeForm,
+    "offers-on-pairs": OffersForm,
     "identity-new": IdentityForm,
 }
 

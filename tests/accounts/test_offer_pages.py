@@ -4,9 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
+from accounts import services
 from accounts.models import AccessProfile, AccountPair, Offer, User
 from audit.models import AuditEvent
 from tests.accounts.helpers import page, refused
@@ -261,3 +263,72 @@ def test_auditors_see_who_may_ask_and_who_approves(
         text = page(client_for(erin), url)
         for name in ("Alice Ashby", "Bob Brandt", "Night shift"):
             assert name in text
+
+
+# --- On several pairs ------------------------------------------------------------------------
+
+SEVERAL = reverse("accounts:offers-on-pairs")
+
+
+def test_several_offers_are_shown_first_and_made_then(
+    admin: Client, typed: dict[str, Any], offer: Offer
+) -> None:
+    pairs = AccountPairFactory.create_batch(2)
+    del typed["pair"]
+    typed |= {"pairs": [offer.pair_id, *(one.pk for one in pairs)]}
+
+    shown = admin.post(SEVERAL, typed)
+
+    assert shown.status_code == 200
+    assert shown.context["existing"] == [offer]
+    assert set(shown.context["new_pairs"]) == set(pairs)
+    assert Offer.objects.count() == 1
+
+    typed["confirmed"] = shown.context["form"].to_confirm
+    told = admin.post(SEVERAL, typed, follow=True)
+    assert "2 offers are made." in told.content.decode()
+    made = Offer.objects.exclude(pk=offer.pk)
+    assert {one.pair for one in made} == set(pairs)
+    assert {one.max_duration for one in made} == {timedelta(minutes=90)}
+    assert {one.stages.get().people.get().username for one in made} == {"bob"}
+    assert AuditEvent.objects.filter(kind="offer:made").count() == 2
+
+
+def test_what_is_made_is_what_was_shown(
+    admin: Client, typed: dict[str, Any], profile: AccessProfile
+) -> None:
+    pairs = AccountPairFactory.create_batch(2)
+    del typed["pair"]
+    typed |= {"pairs": [one.pk for one in pairs]}
+    typed["confirmed"] = admin.post(SEVERAL, typed).context["form"].to_confirm
+    OfferFactory.create(pair=pairs[0], profile=profile)
+
+    again = admin.post(SEVERAL, typed)
+
+    assert again.status_code == 200
+    assert again.context["new_pairs"] == [pairs[1]]
+    assert Offer.objects.count() == 1
+
+
+def test_of_several_offers_all_are_made_or_none(
+    admin: Client, typed: dict[str, Any], dana: User, alice: User
+) -> None:
+    first, second = AccountPairFactory.create_batch(2)
+    profile = AccessProfile.objects.get()
+    offers = [Offer(pair=one, profile=profile) for one in (first, second, first)]
+    rules: dict[str, Any] = {
+        "eligible_users": [alice],
+        "stages": [services.StageWish(people=[dana])],
+    }
+    with pytest.raises(ValidationError):
+        services.offer_on_each(actor="setup", offers=offers, rules=rules)
+    assert not Offer.objects.exists()
+
+
+def test_nobody_is_told_to_make_what_is_there(
+    admin: Client, typed: dict[str, Any], offer: Offer
+) -> None:
+    del typed["pair"]
+    text = admin.post(SEVERAL, typed | {"pairs": [offer.pair_id]}).content.decode()
+    assert "every chosen pair has this profile already" in text
+    assert refused(admin, SEVERAL, typed) == {"pairs": [("This field is required.", "required")]}

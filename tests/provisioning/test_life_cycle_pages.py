@@ -39,7 +39,7 @@ MORE = {"minutes": "30", "reason": "The export still runs."}
 
 def test_a_start_is_typed_as_utc(offer: Offer, alice: User, client_for: ClientFor) -> None:
     start = database_now().replace(second=0, microsecond=0) + timedelta(hours=2)
-    values = {"minutes": "30", "reason": "Release", "starts_at": f"{start:%Y-%m-%dT%H:%M}"}
+    values = {"duration": "30", "reason": "Release", "starts_at": f"{start:%Y-%m-%dT%H:%M}"}
 
     page = client_for(alice).post(f"/offers/{offer.pk}/request/", values)
 
@@ -59,7 +59,7 @@ def test_a_start_is_typed_as_utc(offer: Offer, alice: User, client_for: ClientFo
 def test_a_bad_start_is_told_at_the_field(
     offer: Offer, alice: User, client_for: ClientFor, typed: str, message: str
 ) -> None:
-    values = {"minutes": "30", "reason": "Release", "starts_at": typed}
+    values = {"duration": "30", "reason": "Release", "starts_at": typed}
 
     page = client_for(alice).post(f"/offers/{offer.pk}/request/", values)
 

@@ -146,7 +146,7 @@ def test_an_unsafe_post_without_a_token_is_refused(alice: User, asked: AccessReq
 
 def test_asking_from_the_form(offer: Offer, alice: User, client_for: ClientFor) -> None:
     page = client_for(alice).post(
-        f"/offers/{offer.pk}/request/", {"minutes": "30", "reason": "Ticket SEC-214"}
+        f"/offers/{offer.pk}/request/", {"duration": "30", "reason": "Ticket SEC-214"}
     )
 
     request = AccessRequest.objects.get()
@@ -157,11 +157,11 @@ def test_asking_from_the_form(offer: Offer, alice: User, client_for: ClientFor) 
 @pytest.mark.parametrize(
     ("typed", "field", "message"),
     [
-        ({"minutes": "241"}, "minutes", "Choose between 5 and 240 minutes"),
-        ({"minutes": "4"}, "minutes", "Choose between 5 and 240 minutes"),
-        ({"minutes": "-1"}, "minutes", "Choose between 5 and 240 minutes"),
-        ({"minutes": "9" * 30}, "minutes", "Choose between 5 and 240 minutes"),
-        ({"minutes": "soon"}, "minutes", "Enter a whole number."),
+        ({"duration": "241"}, "duration", "Choose between 5 and 240 minutes"),
+        ({"duration": "4"}, "duration", "Choose between 5 and 240 minutes"),
+        ({"duration": "-1"}, "duration", "Write it such as 90 min"),
+        ({"duration": "9999999"}, "duration", "Choose between 5 and 240 minutes"),
+        ({"duration": "soon"}, "duration", "Write it such as 90 min"),
         ({"reason": ""}, "reason", "This field is required."),
         ({"reason": "x" * 501}, "reason", "at most 500 characters"),
         ({"reason": "two\x1blines"}, "reason", "one line without control characters"),
@@ -175,7 +175,7 @@ def test_bad_input_is_told_at_the_field_and_nothing_typed_is_lost(
     field: str,
     message: str,
 ) -> None:
-    values = {"minutes": "30", "reason": "Ticket SEC-214"} | typed
+    values = {"duration": "30", "reason": "Ticket SEC-214"} | typed
 
     page = client_for(alice).post(f"/offers/{offer.pk}/request/", values)
 
@@ -192,7 +192,7 @@ def test_a_second_request_is_told_on_the_form(
     asked: AccessRequest, alice: User, client_for: ClientFor
 ) -> None:
     page = client_for(alice).post(
-        f"/offers/{asked.offer_id}/request/", {"minutes": "30", "reason": "Again"}
+        f"/offers/{asked.offer_id}/request/", {"duration": "30", "reason": "Again"}
     )
 
     assert page.status_code == 422

@@ -751,7 +751,7 @@ def test_what_can_never_be_set_up_is_told_on_the_form_and_not_asked_for(
     client, url = client_for(alice), f"/offers/{offer.pk}/request/"
 
     assert "It can never be." in client.get(url).content.decode()
-    page = client.post(url, {"minutes": "30", "reason": "Ticket SEC-214"})
+    page = client.post(url, {"duration": "30", "reason": "Ticket SEC-214"})
 
     assert page.status_code == 422
     assert page.context["form"].non_field_errors() == [

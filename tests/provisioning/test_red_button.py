@@ -345,7 +345,7 @@ def test_a_pause_of_one_person_keeps_nobody_else_away(
     press(dana, alice, pause=True)
 
     assert authz.can_request(charlie, offer).allowed
-    ((_, answer),) = authz.can_request_each(alice, Offer.objects.all())
+    ((_, answer),) = authz.can_request_each(alice, list(Offer.objects.all()))
     assert not answer.allowed
 
 

@@ -162,7 +162,7 @@ def test_permissions_that_are_risky_by_now_need_two_whatever_the_offer_says(
 def test_too_few_approvers_are_told_before_asking(strict: Offer, alice: User, bob: User) -> None:
     first_stage(strict).people.set([bob])
     answer = authz.can_request(alice, strict)
-    ((_, listed),) = authz.can_request_each(alice, Offer.objects.open_to(alice).with_accounts())
+    ((_, listed),) = authz.can_request_each(alice, [strict])
     assert answer == listed
     assert answer.reasons[0].startswith("This offer needs two approvers")
     assert any("nobody can get this access" in one for one in strict.warnings())

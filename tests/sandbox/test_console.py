@@ -57,7 +57,7 @@ def person(name: str) -> User:
 
 def approved(source: str = "Identity") -> Grant:
     """A grant of alice's that bob has approved and no worker has seen."""
-    offer = Offer.objects.get(pair__source__name=source)
+    offer = Offer.objects.get(pair__source__name=source, profile__name="SecurityReadOnlyRole")
     request = services.request_access(
         requester=person("alice"),
         offer=offer,

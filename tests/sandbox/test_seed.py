@@ -69,13 +69,23 @@ def test_offers_lead_both_ways_between_the_accounts() -> None:
             [str(group) for group in offer.stages.get().groups.all()],
             offer.profile.current.require_mfa,
         )
-        for offer in Offer.objects.all()
+        for offer in Offer.objects.filter(profile__name="SecurityReadOnlyRole")
     }
     wanted = (["Alice Ashby"], ["Approvers"], True)
     assert offers == {
         "SecurityReadOnlyRole on Identity → Workload": wanted,
         "SecurityReadOnlyRole on Workload → Identity": wanted,
     }
+
+
+@pytest.mark.usefixtures("seeded")
+def test_two_more_offers_show_a_rule_a_ticket_a_warning_and_a_second_stage() -> None:
+    lists = Offer.objects.get(profile__name="ViewOnlyRole")
+    assert (lists.sensitivity, lists.auto_approve, lists.ticket_required) == ("low", True, True)
+    support = Offer.objects.get(profile__name="SupportRole")
+    assert [one.name for one in support.stages.all()] == ["Approval", "Account owner"]
+    assert support.warning
+    assert not [*lists.warnings(), *support.warnings()]
 
 
 @pytest.mark.usefixtures("seeded")
@@ -103,8 +113,8 @@ def test_every_row_has_its_audit_event() -> None:
         "person:group:joined": 2,
         "account:registered": 2,
         "pair:registered": 2,
-        "profile:added": 1,
-        "offer:made": 2,
+        "profile:added": 3,
+        "offer:made": 4,
         "identity:linked": 3,
         "identity:verified": 3,
         "account:check:passed": 2,

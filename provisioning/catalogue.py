@@ -1,0 +1,72 @@
+"""What a person may ask for, as the catalogue shows it: searched, starred, asked for lately.
+
+A fixed number of queries, however many offers there are and whoever they name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.core.paginator import Page, Paginator
+
+from accounts.models import FavouriteOffer, Offer, OfferQuerySet, User
+from provisioning import authz
+from provisioning.models import AccessRequest
+
+PAGE: Final = 24
+SHORTCUTS: Final = 8
+"""Starred offers, and offers asked for lately, that are shown above the list."""
+LOOKED_AT: Final = 100
+"""Requests of somebody among which the offers that they asked for lately are found."""
+MOST_WORDS: Final = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """One offer in the catalogue."""
+
+    offer: Offer
+    answer: authz.Answer
+    starred: bool
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """One page of it."""
+
+    page: Page[Offer]
+    rows: Sequence[Row]
+    starred: Sequence[Offer]
+    recent: Sequence[Offer]
+
+
+def catalogue(person: User, words: str, number: str | None) -> Catalogue:
+    """A page of the offers that a person may know of and that match every word."""
+    stars = set(FavouriteOffer.objects.filter(person=person).values_list("offer", flat=True))
+    shown = Offer.objects.shown_to(person).with_accounts()
+    found = matching(shown, words).order_by("pair__target__name", "profile__name", "pk")
+    page = Paginator(found, PAGE).get_page(number)
+    offers = list(page.object_list)
+    rows = [Row(one, ans, one.pk in stars) for one, ans in authz.can_request_each(person, offers)]
+    first = not words and page.number == 1
+    return Catalogue(
+        page,
+        rows,
+        list(shown.filter(pk__in=stars)[:SHORTCUTS]) if first and stars else [],
+        _recent(person, shown) if first else [],
+    )
+
+
+def matching(offers: OfferQuerySet, words: str) -> OfferQuerySet:
+    """Those that hold every word in a name, id or alias of an account, or in the profile."""
+    for word in words.split()[:MOST_WORDS]:
+        offers = offers.mentioning(word)
+    return offers
+
+
+def _recent(person: User, shown: OfferQuerySet) -> list[Offer]:
+    asked = AccessRequest.objects.filter(requester=person, extends__isnull=True)
+    lately = asked.order_by("-id").values_list("offer", flat=True)[:LOOKED_AT]
+    keys = list(dict.fromkeys(lately))[:SHORTCUTS]
+    found = shown.in_bulk(keys)
+    return [found[key] for key in keys if key in found]
