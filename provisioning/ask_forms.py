@@ -198,7 +198,9 @@ def reading(offer: Offer, now: datetime, query: Mapping[str, str]) -> str:
     zone = zone_of(known["zone"])
     wish = durations.read(known["duration"], begins=begins, zone=zone)
     until = wish.until or begins + wish.duration
-    there = "" if zone is UTC else f"{_clock(until, zone)} in {known['zone']}, "
+    there = f"{_clock(until, zone)} in {known['zone']}, "
+    if _clock(until, zone) == _clock(until, UTC):
+        there = ""
     later = (
         "" if known["starts_at"] else " if it is approved now: the time starts with the approval"
     )

@@ -29,7 +29,7 @@ def test_a_wider_offer_waits_for_the_second_admin(visit: Visit) -> None:
     frank.page.get_by_label("Reason").fill("Seen the ticket.")
     frank.page.get_by_role("button", name="Confirm").click()
     frank.page.get_by_text("Confirmed: the change is made.").wait_for()
-    frank.page.get_by_role("link", name="The page of it as it is now").click()
+    frank.page.get_by_role("link", name="See it as it is now").click()
     frank.page.get_by_text("8 h").first.wait_for()
 
     # The next tests of this sandbox are one admin's work again.
