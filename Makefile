@@ -54,7 +54,7 @@ lock: ## Compile requirements/*.in into lock files with hashes (UPGRADE=1 takes 
 	@scripts/bootstrap.sh dev
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
-bench-quick: ## Measure speed and cost beside other tools, in five minutes (ARGS=--write)
+bench-quick: ## Measure speed and cost beside other tools, in five to ten minutes (ARGS=--write)
 	@scripts/bootstrap.sh dev
 	@$(PYTHON_IN_VENV) -m bench $(ARGS)
 

@@ -782,6 +782,11 @@ class OffersForm(OfferChangeForm):
         """What `confirmed` says once somebody has seen what would be made."""
         return ",".join(str(one.pk) for one in self.new_pairs())
 
+    @property
+    def would_wait(self) -> bool:
+        """Whether what would be made waits for a second admin. A closed offer gives nothing."""
+        return "proposal_reason" in self.fields and self.instance.is_active
+
     def offer_on(self, pair: AccountPair) -> Offer:
         """The offer as it would be on one of the pairs."""
         names = [one for one in self.Meta.fields if one not in OFFERED_TO]

@@ -15,14 +15,14 @@ from accounts.models import Proposal, SecondAdmin, User
 from accounts.proposals import Stale
 from accounts.refusals import Refused
 from accounts.rule_forms import GroupForm, PersonForm, ReasonForm, ShowForm
-from accounts.views import (
-    _form_page,
-    _history,
-    _page,
-    _paged,
-    _posted,
-    _waiting,
+from accounts.view_parts import (
+    form_page,
     form_view,
+    history,
+    open_proposal,
+    page,
+    paged,
+    posted,
     proposing,
 )
 
@@ -61,14 +61,14 @@ def _person_changed(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _person_page(request: HttpRequest, shown: User, form: PersonForm) -> HttpResponse:
-    return _form_page(
+    return form_page(
         request,
         "person.html",
         form,
         person=shown,
         groups=shown.groups.order_by("name"),
-        events=_history(f"user:{shown.pk}"),
-        waiting=_waiting(f"user:{shown.pk}"),
+        events=history(f"user:{shown.pk}"),
+        waiting=open_proposal(f"user:{shown.pk}"),
     )
 
 
@@ -80,11 +80,11 @@ def _person_page(request: HttpRequest, shown: User, form: PersonForm) -> HttpRes
 @admin_required
 def group_new(request: HttpRequest) -> HttpResponse:
     """Make a group."""
-    form = GroupForm(_posted(request))
+    form = GroupForm(posted(request))
     if _group_saved(request, form, Group()):
         messages.success(request, f"The group {form.cleaned_data['name']} is made.")
         return redirect("accounts:people")
-    return _form_page(request, "group.html", form, group=None)
+    return form_page(request, "group.html", form, group=None)
 
 
 @form_view
@@ -121,15 +121,15 @@ def _group_saved(request: HttpRequest, form: GroupForm, group: Group) -> bool:
 
 
 def _group_page(request: HttpRequest, shown: Group, form: GroupForm) -> HttpResponse:
-    return _form_page(
+    return form_page(
         request,
         "group.html",
         form,
         group=shown,
         members=shown.user_set.order_by("first_name", "last_name", "username"),
         uses=snapshots.uses_of(shown),
-        events=_history(f"group:{shown.pk}"),
-        waiting=_waiting(f"group:{shown.pk}"),
+        events=history(f"group:{shown.pk}"),
+        waiting=open_proposal(f"group:{shown.pk}"),
     )
 
 
@@ -142,17 +142,17 @@ def proposal_list(request: HttpRequest) -> HttpResponse:
     """Changes that wait for a second admin, and what became of earlier ones."""
     form = ShowForm(request.GET)
     if not form.is_valid():
-        return _page(request, "proposals.html", status=422, form=form, rule=_rule())
+        return page(request, "proposals.html", status=422, form=form, rule=_rule())
     show = form.cleaned_data["show"]
     rows = Proposal.objects.select_related("proposed_by", "decided_by")
     if show != "all":
         rows = rows.filter(state=show or Proposal.State.OPEN)
-    return _page(
+    return page(
         request,
         "proposals.html",
         form=form,
         show=show,
-        page_obj=_paged(request, rows),
+        page_obj=paged(request, rows),
         rule=_rule(),
         mine=person_of(request),
     )
@@ -165,7 +165,7 @@ def _rule() -> dict[str, Any]:
         "holds": four_eyes.holds(),
         "since": state.changed_at if state else None,
         "admins": four_eyes.admins(),
-        "waiting": _waiting(four_eyes.RULE),
+        "waiting": open_proposal(four_eyes.RULE),
     }
 
 
@@ -182,7 +182,7 @@ def _proposal_page(
     parties = Proposal.objects.select_related("proposed_by", "decided_by")
     shown, viewer = get_object_or_404(parties, pk=pk), person_of(request)
     found = shown.shown
-    return _page(
+    return page(
         request,
         "proposal.html",
         status=status,
@@ -196,7 +196,7 @@ def _proposal_page(
         may_withdraw=proposals.may_withdraw(viewer, shown),
         others=_who_can_confirm(shown),
         target=_address_of(shown),
-        events=_history(shown.subject),
+        events=history(shown.subject),
     )
 
 
@@ -284,7 +284,7 @@ def _tell(form: ReasonForm, refused: ValidationError) -> None:
 @admin_required
 def second_admin(request: HttpRequest) -> HttpResponse:
     """Switch the rule on, or propose to switch it off."""
-    form = ReasonForm(_posted(request))
+    form = ReasonForm(posted(request))
     on = not four_eyes.holds()
     if request.method == "POST" and form.is_valid():
         try:
@@ -299,4 +299,4 @@ def second_admin(request: HttpRequest) -> HttpResponse:
             messages.success(request, "From now on what widens access waits for a second admin.")
             return redirect("accounts:proposals")
     status = 422 if form.errors else 200
-    return _page(request, "second_admin.html", status=status, form=form, on=on, rule=_rule())
+    return page(request, "second_admin.html", status=status, form=form, on=on, rule=_rule())

@@ -359,7 +359,8 @@ def offer_on_each(
 ) -> tuple[list[Offer], list[Proposal]]:
     """Make several new offers with the same people and stages, all of them or none.
 
-    Where a second admin has to confirm, each is a proposal of its own. Raises ValidationError.
+    Where a second admin has to confirm, each is a proposal of its own, and again all of them or
+    none: `Proposed` ends here, so this transaction keeps them. Raises ValidationError.
     """
     made: list[Offer] = []
     proposed: list[Proposal] = []

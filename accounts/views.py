@@ -3,22 +3,20 @@
 Admins may change, auditors may look, everybody else gets 403.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
-from typing import Any, Concatenate, Final
+from typing import Any, Final
 
 from django.contrib import messages
 from django.contrib.auth.models import Group
-from django.core.paginator import Page, Paginator
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 from django.forms import model_to_dict
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.shortcuts import get_object_or_404, redirect
+from django.template.defaultfilters import pluralize
+from django.views.decorators.http import require_GET, require_POST
 
 from accounts import services
-from accounts.authz import admin_required, may_change_registry, person_of, registry_readable
+from accounts.authz import admin_required, person_of, registry_readable
 from accounts.drafts import Draft, examples
 from accounts.forms import (
     AccountChangeForm,
@@ -29,10 +27,8 @@ from accounts.forms import (
     OffersForm,
     PairForm,
     ProfileForm,
-    RegistryForm,
     VersionForm,
 )
-from accounts.four_eyes import Proposed
 from accounts.models import (
     AccessProfile,
     AccountPair,
@@ -44,74 +40,22 @@ from accounts.models import (
     User,
 )
 from accounts.permissions import catalogue, managed
+from accounts.view_parts import (
+    form_page,
+    form_view,
+    history,
+    open_proposal,
+    page,
+    paged,
+    posted,
+    proposing,
+)
 from audit.clock import database_now
-from audit.models import AuditEvent
 
-PAGE: Final = 50
-HISTORY: Final = 30
 STOP_POLLING: Final = 286
 """htmx stops asking when it gets this status."""
 PATIENCE: Final = timedelta(seconds=30)
 """How long a check may wait for a worker before the page says that none has come."""
-
-form_view = require_http_methods(["GET", "HEAD", "POST"])
-
-
-def _page(
-    request: HttpRequest, template: str, *, status: int = 200, **context: Any
-) -> HttpResponse:
-    context["may_change"] = may_change_registry(person_of(request))
-    return render(request, f"accounts/{template}", context, status=status)
-
-
-def _form_page(
-    request: HttpRequest, template: str, form: RegistryForm, **context: Any
-) -> HttpResponse:
-    status = 422 if form.is_bound else 200
-    return _page(request, template, status=status, form=form, **context)
-
-
-def _posted(request: HttpRequest) -> Any:
-    return request.POST if request.method == "POST" else None
-
-
-def proposing[**P](
-    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Lead whoever proposed a change to the proposal, and say that nothing has changed yet."""
-
-    @wraps(view)
-    def led(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        try:
-            return view(request, *args, **kwargs)
-        except Proposed as waiting:
-            messages.warning(request, str(waiting))
-            return redirect(waiting.proposal)
-
-    return led
-
-
-def _paged(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
-    return Paginator(rows, PAGE).get_page(request.GET.get("page"))
-
-
-def _history(subject: str) -> list[dict[str, Any]]:
-    """The last events about something, newest first; the portal's own parts go without a name."""
-    return [
-        {
-            "at": event.at,
-            "actor": "" if event.actor.startswith("system:") else event.actor,
-            "sentence": event.sentence,
-            "reason": event.reason,
-        }
-        for event in AuditEvent.objects.about(subject).reverse()[:HISTORY]
-    ]
-
-
-def _waiting(about: str) -> Proposal | None:
-    """The proposal that is open about something."""
-    return Proposal.objects.open().select_related("proposed_by").filter(about=about).first()
-
 
 # --- AWS accounts ----------------------------------------------------------------------------
 
@@ -120,7 +64,7 @@ def _waiting(about: str) -> Proposal | None:
 @registry_readable
 def accounts(request: HttpRequest) -> HttpResponse:
     """All registered accounts."""
-    return _page(request, "accounts.html", page_obj=_paged(request, AwsAccount.objects.with_use()))
+    return page(request, "accounts.html", page_obj=paged(request, AwsAccount.objects.with_use()))
 
 
 @require_GET
@@ -139,14 +83,14 @@ def account(request: HttpRequest, account_id: str) -> HttpResponse:
     }
     if getattr(request, "htmx", False):
         status = 200 if waiting else STOP_POLLING
-        return _page(request, "account.html#connection", status=status, **context)
-    return _page(
+        return page(request, "account.html#connection", status=status, **context)
+    return page(
         request,
         "account.html",
         pairs_from=shown.pairs_from.select_related("source", "target"),
         pairs_to=shown.pairs_to.select_related("source", "target"),
         identities=shown.identities.present().select_related("person", "account"),
-        events=_history(shown.subject),
+        events=history(shown.subject),
         **context,
     )
 
@@ -159,14 +103,14 @@ def _is_late(check: ConnectionCheck) -> bool:
 @admin_required
 def account_new(request: HttpRequest) -> HttpResponse:
     """Register an account."""
-    form = AccountForm(_posted(request))
+    form = AccountForm(posted(request))
     actor = person_of(request)
     if form.saved(lambda: services.register_account(actor=actor, account=form.instance)):
         messages.success(
             request, f"{form.instance} is registered. Its owner now sets up the provisioner role."
         )
         return redirect(form.instance)
-    return _form_page(request, "account_new.html", form)
+    return form_page(request, "account_new.html", form)
 
 
 @form_view
@@ -175,12 +119,12 @@ def account_edit(request: HttpRequest, account_id: str) -> HttpResponse:
     """Change an account's name, ARNs or group policies."""
     stored = get_object_or_404(AwsAccount, account_id=account_id)
     heading = str(stored)
-    form = AccountChangeForm(_posted(request), instance=stored)
+    form = AccountChangeForm(posted(request), instance=stored)
     actor = person_of(request)
     if form.saved(lambda: services.change_account(actor=actor, account=form.instance)):
         messages.success(request, f"{form.instance} is changed. Check the connection again.")
         return redirect(form.instance)
-    return _form_page(request, "account_edit.html", form, account=stored, heading=heading)
+    return form_page(request, "account_edit.html", form, account=stored, heading=heading)
 
 
 # --- Account pairs ---------------------------------------------------------------------------
@@ -192,21 +136,21 @@ def pairs(request: HttpRequest) -> HttpResponse:
     """All account pairs."""
     rows = AccountPair.objects.with_use().select_related("source", "target")
     rows = rows.annotate(offer_count=Count("offers")).order_by("source__name", "target__name")
-    return _page(request, "pairs.html", page_obj=_paged(request, rows))
+    return page(request, "pairs.html", page_obj=paged(request, rows))
 
 
 @form_view
 @admin_required
 def pair_new(request: HttpRequest) -> HttpResponse:
     """Join two accounts into a pair."""
-    form = PairForm(_posted(request))
+    form = PairForm(posted(request))
     actor = person_of(request)
     warned = form.is_valid() and form.warn(services.warning_of_many_groups(form.instance))
     if not warned and form.saved(lambda: services.register_pair(actor=actor, pair=form.instance)):
         messages.success(request, f"The pair {form.instance} is registered. Offer a profile on it.")
         return redirect("accounts:pairs")
     possible = AwsAccount.objects.count() > 1
-    return _form_page(request, "pair_new.html", form, possible=possible)
+    return form_page(request, "pair_new.html", form, possible=possible)
 
 
 # --- Access profiles -------------------------------------------------------------------------
@@ -216,9 +160,7 @@ def pair_new(request: HttpRequest) -> HttpResponse:
 @registry_readable
 def profiles(request: HttpRequest) -> HttpResponse:
     """All access profiles."""
-    return _page(
-        request, "profiles.html", page_obj=_paged(request, AccessProfile.objects.with_use())
-    )
+    return page(request, "profiles.html", page_obj=paged(request, AccessProfile.objects.with_use()))
 
 
 @require_GET
@@ -226,15 +168,15 @@ def profiles(request: HttpRequest) -> HttpResponse:
 def profile(request: HttpRequest, pk: int) -> HttpResponse:
     """One profile with all its versions."""
     shown = get_object_or_404(AccessProfile, pk=pk)
-    return _page(
+    return page(
         request,
         "profile.html",
         profile=shown,
         versions=list(shown.versions.order_by("-number")),
         sources=(catalogue.source(), managed.source()),
         offers=shown.offers.with_accounts().prefetch_related("stages", "profile__versions"),
-        waiting=_waiting(shown.subject),
-        events=_history(shown.subject),
+        waiting=open_proposal(shown.subject),
+        events=history(shown.subject),
     )
 
 
@@ -242,7 +184,7 @@ def profile(request: HttpRequest, pk: int) -> HttpResponse:
 @admin_required
 def profile_new(request: HttpRequest) -> HttpResponse:
     """Make a profile with its first version."""
-    form = ProfileForm(_posted(request))
+    form = ProfileForm(posted(request))
     actor = person_of(request)
 
     def save() -> None:
@@ -251,7 +193,7 @@ def profile_new(request: HttpRequest) -> HttpResponse:
     if form.saved(save):
         messages.success(request, f"The profile {form.profile} is made. Offer it on a pair.")
         return redirect(form.profile)
-    return _form_page(request, "profile_new.html", form, **_editor(form))
+    return form_page(request, "profile_new.html", form, **_editor(form))
 
 
 @form_view
@@ -262,7 +204,7 @@ def version_new(request: HttpRequest, pk: int) -> HttpResponse:
     shown = get_object_or_404(AccessProfile, pk=pk)
     current = shown.versions.order_by("-number").first()
     initial = model_to_dict(current, fields=VersionForm.Meta.fields) if current else {}
-    form = VersionForm(_posted(request), initial=initial)
+    form = VersionForm(posted(request), initial=initial)
     actor = person_of(request)
 
     def save() -> None:
@@ -274,7 +216,7 @@ def version_new(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, f"{form.instance} is what new requests are made with.")
         return redirect(shown)
     editor = _editor(form) | {"blocking": services.standard_offers(shown)}
-    return _form_page(request, "version_new.html", form, profile=shown, current=current, **editor)
+    return form_page(request, "version_new.html", form, profile=shown, current=current, **editor)
 
 
 def _editor(form: VersionForm) -> dict[str, Any]:
@@ -295,7 +237,7 @@ def permissions_lint(request: HttpRequest, pk: int | None = None) -> HttpRespons
     draft = Draft(*(request.POST.get(name, "") for name in fields))
     shown = None if pk is None else get_object_or_404(AccessProfile, pk=pk)
     blocking = services.standard_offers(shown) if shown else ()
-    return _page(request, "lint.html", draft=draft, blocking=blocking)
+    return page(request, "lint.html", draft=draft, blocking=blocking)
 
 
 # --- Offers ----------------------------------------------------------------------------------
@@ -308,7 +250,7 @@ PEOPLE: Final = ("eligible_users", "eligible_groups", "stages__people", "stages_
 def offers(request: HttpRequest) -> HttpResponse:
     """All offers."""
     rows = Offer.objects.with_accounts().prefetch_related(*PEOPLE)
-    return _page(request, "offers.html", page_obj=_paged(request, rows))
+    return page(request, "offers.html", page_obj=paged(request, rows))
 
 
 @require_GET
@@ -316,14 +258,14 @@ def offers(request: HttpRequest) -> HttpResponse:
 def offer(request: HttpRequest, pk: int) -> HttpResponse:
     """One offer."""
     shown = get_object_or_404(Offer.objects.with_accounts().prefetch_related(*PEOPLE), pk=pk)
-    return _page(
+    return page(
         request,
         "offer.html",
         offer=shown,
         version=shown.profile.current,
         warnings=shown.warnings(),
-        waiting=_waiting(shown.subject),
-        events=_history(shown.subject),
+        waiting=open_proposal(shown.subject),
+        events=history(shown.subject),
     )
 
 
@@ -332,19 +274,19 @@ def offer(request: HttpRequest, pk: int) -> HttpResponse:
 @admin_required
 def offer_new(request: HttpRequest) -> HttpResponse:
     """Offer a profile on a pair."""
-    form = OfferForm(_posted(request))
+    form = OfferForm(posted(request))
     if _offer_saved(request, form):
         messages.success(request, f"The offer {form.instance} is made.")
         return redirect(form.instance)
     possible = AccountPair.objects.exists() and AccessProfile.objects.exists()
-    return _form_page(request, "offer_new.html", form, possible=possible)
+    return form_page(request, "offer_new.html", form, possible=possible)
 
 
 @form_view
 @admin_required
 def offers_on_pairs(request: HttpRequest) -> HttpResponse:
-    """Offer a profile on several pairs: first show what would be made, then make it."""
-    form, actor = OffersForm(_posted(request)), person_of(request)
+    """Offer a profile on several pairs: first show what would be made, then make or propose it."""
+    form, actor = OffersForm(posted(request)), person_of(request)
     made: list[Offer] = []
     proposed: list[Proposal] = []
 
@@ -359,12 +301,13 @@ def offers_on_pairs(request: HttpRequest) -> HttpResponse:
     shown = form.is_valid() and bool(form.new_pairs())
     if shown and form.cleaned_data["confirmed"] == form.to_confirm and form.saved(save):
         if proposed:
-            messages.warning(request, f"{len(proposed)} offers wait for a second admin.")
+            count = f"{len(proposed)} proposal{pluralize(proposed)}"
+            messages.warning(request, f"Nothing is offered yet: {count} for a second admin.")
             return redirect("accounts:proposals")
-        messages.success(request, f"{len(made)} offers are made.")
+        messages.success(request, f"{len(made)} offer{pluralize(made, ' is,s are')} made.")
         return redirect("accounts:offers")
     valid = form.is_bound and form.is_valid()
-    return _page(
+    return page(
         request,
         "offers_on_pairs.html",
         status=422 if form.is_bound and not valid else 200,
@@ -381,11 +324,11 @@ def offers_on_pairs(request: HttpRequest) -> HttpResponse:
 def offer_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change who may ask, who approves, for how long."""
     stored = get_object_or_404(Offer.objects.with_accounts(), pk=pk)
-    form = OfferChangeForm(_posted(request), instance=stored)
+    form = OfferChangeForm(posted(request), instance=stored)
     if _offer_saved(request, form):
         messages.success(request, f"The offer {form.instance} is changed.")
         return redirect(form.instance)
-    return _form_page(request, "offer_edit.html", form, offer=stored)
+    return form_page(request, "offer_edit.html", form, offer=stored)
 
 
 def _offer_saved(request: HttpRequest, form: OfferChangeForm) -> bool:
@@ -404,14 +347,14 @@ def _offer_saved(request: HttpRequest, form: OfferChangeForm) -> bool:
 @registry_readable
 def identities(request: HttpRequest) -> HttpResponse:
     """Who is which IAM user; to htmx only the table, while one of them is being looked for."""
-    rows = _paged(request, IamIdentity.objects.present().select_related("person", "account"))
+    rows = paged(request, IamIdentity.objects.present().select_related("person", "account"))
     looking = any(one.state in {"looking", "making", "removing"} for one in rows)
     if getattr(request, "htmx", False):
         status = 200 if looking else STOP_POLLING
         template = "identities.html#table"
-        return _page(request, template, status=status, page_obj=rows, looking=looking)
+        return page(request, template, status=status, page_obj=rows, looking=looking)
     may_create = AwsAccount.objects.filter(may_create_users=True).exists()
-    return _page(
+    return page(
         request, "identities.html", page_obj=rows, looking=looking, may_create_users=may_create
     )
 
@@ -420,13 +363,13 @@ def identities(request: HttpRequest) -> HttpResponse:
 @admin_required
 def identity_new(request: HttpRequest) -> HttpResponse:
     """Link a person to an IAM user."""
-    form = IdentityForm(_posted(request))
+    form = IdentityForm(posted(request))
     actor = person_of(request)
     if form.saved(lambda: services.link_identity(actor=actor, identity=form.instance)):
         linked = form.instance
         messages.success(request, f"{linked.person.label} is linked to {linked}.")
         return redirect("accounts:identities")
-    return _form_page(
+    return form_page(
         request,
         "identity_new.html",
         form,
@@ -471,4 +414,4 @@ def people(request: HttpRequest) -> HttpResponse:
     """Who can sign in, with roles and groups."""
     users = User.objects.order_by("username").prefetch_related("groups")
     groups = Group.objects.annotate(members=Count("user")).order_by("name")
-    return _page(request, "people.html", page_obj=_paged(request, users), groups=groups)
+    return page(request, "people.html", page_obj=paged(request, users), groups=groups)

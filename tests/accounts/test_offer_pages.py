@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
-from accounts import services
-from accounts.models import AccessProfile, AccountPair, Offer, User
+from accounts import proposals, services
+from accounts.models import AccessProfile, AccountPair, Offer, Proposal, User
 from audit.models import AuditEvent
 from tests.accounts.helpers import page, refused
 from tests.conftest import ClientFor
@@ -332,3 +332,73 @@ def test_nobody_is_told_to_make_what_is_there(
     text = admin.post(SEVERAL, typed | {"pairs": [offer.pair_id]}).content.decode()
     assert "every chosen pair has this profile already" in text
     assert refused(admin, SEVERAL, typed) == {"pairs": [("This field is required.", "required")]}
+
+
+def test_with_a_second_admin_one_press_proposes_all_and_the_page_says_so(
+    admin: Client, typed: dict[str, Any], frank: User, second_admin: None
+) -> None:
+    pairs = AccountPairFactory.create_batch(2)
+    del typed["pair"]
+    typed |= {"pairs": [one.pk for one in pairs], "proposal_reason": "Ticket 77."}
+
+    shown = admin.post(SEVERAL, typed)
+    text = shown.content.decode()
+    assert "2 offers would be proposed" in text
+    assert "offered once another admin has confirmed it" in text
+    assert "Propose 2 offers" in " ".join(text.split())
+    assert not Proposal.objects.exists()
+
+    typed["confirmed"] = shown.context["form"].to_confirm
+    told = admin.post(SEVERAL, typed, follow=True)
+
+    assert told.redirect_chain == [(reverse("accounts:proposals"), 302)]
+    assert "Nothing is offered yet: 2 proposals for a second admin." in told.content.decode()
+    assert not Offer.objects.exists()
+    waiting = list(Proposal.objects.open())
+    assert {one.about for one in waiting} == {
+        f"offer:new:{one.pk}:{typed['profile']}" for one in pairs
+    }
+    for one in waiting:
+        proposals.confirm(admin=frank, proposal=one, reason="")
+    assert {one.pair for one in Offer.objects.all()} == set(pairs)
+
+
+def test_of_several_proposals_all_are_kept_or_none(
+    admin: Client, typed: dict[str, Any], second_admin: None
+) -> None:
+    first, second = AccountPairFactory.create_batch(2)
+    del typed["pair"]
+    typed |= {"pairs": [second.pk], "proposal_reason": "Ticket 77."}
+    typed["confirmed"] = str(second.pk)
+    assert admin.post(SEVERAL, typed).status_code == 302
+
+    typed |= {"pairs": [first.pk, second.pk]}
+    typed["confirmed"] = admin.post(SEVERAL, typed).context["form"].to_confirm
+    again = admin.post(SEVERAL, typed)
+
+    assert again.status_code == 422
+    errors = again.context["form"].errors.as_data()
+    codes = {name: [one.code for one in found] for name, found in errors.items()}
+    assert codes == {"__all__": ["proposal_one_open_per_subject"]}
+    assert Proposal.objects.get().about == f"offer:new:{second.pk}:{typed['profile']}"
+
+
+def test_several_proposals_need_a_reason(
+    admin: Client, typed: dict[str, Any], pair: AccountPair, second_admin: None
+) -> None:
+    del typed["pair"]
+    typed |= {"pairs": [pair.pk], "confirmed": str(pair.pk)}
+    assert [code for _, code in refused(admin, SEVERAL, typed)["proposal_reason"]] == [
+        "reason_missing"
+    ]
+    assert not Proposal.objects.exists()
+
+
+def test_several_closed_offers_are_made_by_one_admin(
+    admin: Client, typed: dict[str, Any], pair: AccountPair, second_admin: None
+) -> None:
+    del typed["pair"]
+    typed.pop("is_active", None)
+    typed |= {"pairs": [pair.pk], "confirmed": str(pair.pk)}
+    assert "1 offer is made." in admin.post(SEVERAL, typed, follow=True).content.decode()
+    assert Offer.objects.get().is_active is False
