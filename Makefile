@@ -2,7 +2,7 @@
 # what it needs first, which costs a few hundredths of a second when it is there already.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test rig rig-full mutants lint format lock bench-quick bench-full clean
+.PHONY: help demo demo-reset test test-slow coverage rig rig-full mutants lint format lock bench-quick bench-full clean
 
 PYTHON_IN_VENV := .venv/bin/python
 
@@ -22,10 +22,18 @@ demo: ## Run Sallyport on this machine, with a local stand-in for AWS (PORT=8000
 demo-reset: ## The same, from an empty sandbox
 	@$(DEMO) --reset
 
-test: ## Everything that CI runs: lint, then all tests on PostgreSQL, with coverage
+test: ## Lint, then the tests on PostgreSQL; CI plays test-slow and rig as well
 	@scripts/bootstrap.sh dev
 	@scripts/lint.sh
 	@scripts/test.sh $(ARGS)
+
+test-slow: ## Every measure of bench/ once, random lives, and a share of the rig
+	@scripts/bootstrap.sh dev
+	@scripts/test.sh -m slow $(ARGS)
+
+coverage: ## The tests, and which lines they cover
+	@scripts/bootstrap.sh dev
+	@COVERAGE=1 scripts/test.sh $(ARGS)
 
 rig: ## Kill it, cut it off, spoil its calls, and judge who gets in; ten minutes (ARGS="--only kill")
 	@scripts/bootstrap.sh dev
@@ -34,7 +42,7 @@ rig: ## Kill it, cut it off, spoil its calls, and judge who gets in; ten minutes
 rig-full: ## The same with every fault at every call and 500 random runs; an hour or two
 	@scripts/bootstrap.sh dev
 	@$(PYTHON_IN_VENV) -m tests.rig --full $(ARGS)
-	@SALLYPORT_LONG=1 $(PYTHON_IN_VENV) -m pytest tests/machine -n 2
+	@SALLYPORT_LONG=1 $(PYTHON_IN_VENV) -m pytest -m slow tests/machine -n 2
 
 mutants: ## Take ten defences away, one at a time, and see which test notices (ARGS="--only lease")
 	@scripts/bootstrap.sh dev

@@ -166,6 +166,7 @@ def test_a_measure_that_does_not_exist_is_named() -> None:
 # --- The measures ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_every_measure_in_one_process_works(bench_aws: Control) -> None:
     lines = [
@@ -180,6 +181,7 @@ def test_every_measure_in_one_process_works(bench_aws: Control) -> None:
     assert all(line.met is not False for line in calls), calls
 
 
+@pytest.mark.slow
 @pytest.mark.system
 @pytest.mark.django_db(transaction=True)
 def test_every_measure_with_a_worker_works(bench_aws: Control, broker_url: str) -> None:
@@ -193,6 +195,7 @@ def test_every_measure_with_a_worker_works(bench_aws: Control, broker_url: str) 
     assert late.met
 
 
+@pytest.mark.slow
 @pytest.mark.system
 @pytest.mark.django_db(transaction=True)
 def test_every_measure_with_databases_of_its_own_works(bench_aws: Control, broker_url: str) -> None:

@@ -51,7 +51,7 @@ from tests.rig.stand import (
     arn_of,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults, pytest.mark.slow]
 
 LONG = bool(os.environ.get("SALLYPORT_LONG"))
 MINUTE = timedelta(minutes=1)

@@ -210,5 +210,5 @@ def test_many_plans_cost_as_many_queries_as_few(
 
     browser.get(queries(few))
     for requests in (few, many):
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(6):
             browser.get(queries(requests))

@@ -1,7 +1,7 @@
 """What a run is made of: units, which a lane plays one after the other, and their cases.
 
-The same code plays a case for `make rig`, which reports what it saw, and for `make test`, which
-takes a share of the cases as subtests of pytest.
+The same code plays a case for `make rig`, which reports what it saw, and for `make test-slow`,
+which takes a share of the cases as subtests of pytest.
 """
 
 from collections.abc import Callable

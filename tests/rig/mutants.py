@@ -123,7 +123,7 @@ def _by_pytest(tree: Path, tests: Sequence[str]) -> tuple[list[str], str]:
     """The tests that fail, and what broke: a test that cannot be run notices nothing."""
     if not tests:
         return [], ""
-    done = _run(tree, "pytest", "-q", "-n", "0", "-rfE", "-p", "no:cacheprovider", *tests)
+    done = _run(tree, "pytest", "-q", "-n", "0", "-rfE", "-p", "no:cacheprovider", "-m", "", *tests)
     failed = [one.split(" - ")[0] for one in FAILED.findall(done.stdout)]
     broken = "" if done.returncode in (0, 1) else _end_of(done)
     if re.search(r"^ERROR ", done.stdout, re.MULTILINE):

@@ -1,4 +1,4 @@
-"""The share of the rig's cases that `make test` plays, as subtests of pytest."""
+"""The share of the rig's cases that `make test-slow` plays, as subtests of pytest."""
 
 import os
 import zlib
@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 SHARE: Final = int(os.environ.get("SHARE", "24"))
-"""`make test` plays every twenty-fourth case, always the same ones; `make rig` plays all."""
+"""`make test-slow` plays every twenty-fourth case, always the same ones; `make rig` plays all."""
 ONLY: Final = os.environ.get("CASE", "")
 """Only the cases whose name contains this."""
 

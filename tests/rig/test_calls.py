@@ -14,6 +14,7 @@ from tests.rig.stand import LEASE_AND_MORE, TARGET, Rig, fresh
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["provision", "extend", "revoke", "expire"])
 def test_whatever_goes_wrong_once_is_told_and_got_over(
     rig: Rig, name: str, subtests: pytest.Subtests

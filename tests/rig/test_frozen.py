@@ -6,7 +6,7 @@ from tests.rig import frozen
 from tests.rig.shares import Share
 from tests.rig.stand import Rig
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("meanwhile", ["finished", "revoked"])

@@ -7,7 +7,7 @@ from tests.rig.operations import OPERATIONS
 from tests.rig.shares import Share
 from tests.rig.stand import Rig
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("name", [one.name for one in OPERATIONS])

@@ -14,6 +14,7 @@ from tests.rig.stand import LEASE_AND_MORE, TARGET, Rig, administrator, fresh
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["provision", "extend", "revoke", "expire"])
 def test_nothing_is_called_done_on_the_word_of_a_read_from_a_while_ago(
     rig: Rig, name: str, subtests: pytest.Subtests
