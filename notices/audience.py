@@ -34,6 +34,22 @@ def watchers(story: Story) -> list[User]:
     return list(story.asked.offer.approvers().exclude(pk=story.asked.requester_id))
 
 
+def emergency_reviewers(story: Story) -> list[User]:
+    """Whose review of an emergency is missing: approvers of the offer and admins who have not
+    given one, never who took it."""
+    taken = story.asked.taken
+    done = set(taken.reviews.values_list("reviewer", flat=True)) if taken else set()
+    people = [*watchers(story), *admins(story)]
+    return [one for one in people if one.pk not in done | {story.asked.requester_id}]
+
+
+def campaign_reviewers(story: Story) -> list[User]:
+    """Those for whom items of an access review wait, as its event says."""
+    waiting = story.event.data.get("waiting", {})
+    people = User.objects.filter(username__in=list(waiting), is_active=True)
+    return list(people.order_by("username"))
+
+
 def proposer(story: Story) -> list[User]:
     """Who proposed the change that the event is about."""
     opened = AuditEvent.objects.about(story.event.subject).filter(kind="proposal:opened")

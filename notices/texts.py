@@ -5,6 +5,7 @@ say, and its text goes to the delivery log.
 """
 
 from dataclasses import replace
+from datetime import datetime
 
 from django.urls import reverse
 
@@ -334,6 +335,55 @@ def emergency(story: Story, reader: Reader) -> Message:
         facts=_of_grant(grant, reader),
         quote=paragraph(story.event.reason or grant.request.reason),
         links=(_page(grant.request, "Look at the access"),),
+    )
+
+
+def emergency_review(story: Story, reader: Reader) -> Message:
+    """To approvers and admins: what was taken in an emergency is over, and nobody has closed it."""
+    request, taken = story.asked, story.asked.taken
+    if taken is None or taken.closed_at is not None:
+        raise Pointless("Two others had reviewed it before this was sent.")
+    if reader.person is not None and taken.reviews.filter(reviewer=reader.person).exists():
+        raise Pointless("They had reviewed it before this was sent.")
+    who, target = request.requester.label, request.offer.pair.target.name
+    return Message(
+        subject=subject(f"Review the emergency access of {who} to {target}"),
+        headline=f"The emergency access of {one_line(who)} to {one_line(target)} is over",
+        lines=("Say whether it was right to take it. It stays open until two others have.",),
+        facts=_of_grant(story.access, reader),
+        quote=paragraph(request.reason),
+        links=(_page(request, "Review it"),),
+    )
+
+
+def second_admin(story: Story, reader: Reader) -> Message:
+    """To admins: what widens access waits for a second admin from now on, or no longer does."""
+    off = story.event.kind == "rule:second_admin:off"
+    return Message(
+        subject=subject(story.event.sentence),
+        headline=one_line(story.event.sentence),
+        lines=("From now on one admin alone can make a change that widens access.",) if off else (),
+        quote=paragraph(story.event.reason),
+        links=(Link("Look at the rule", address(reverse("accounts:proposals"))),),
+    )
+
+
+def review(story: Story, reader: Reader) -> Message:
+    """To reviewers: items wait for them. To admins: a review is late, or closed."""
+    event = story.event
+    later = AuditEvent.objects.about(event.subject).filter(pk__gt=event.pk, kind="review:closed")
+    if later.exists():
+        raise Pointless("The review was closed before this was sent.")
+    waiting = event.data.get("waiting", {})
+    own = waiting.get(reader.person.username, 0) if reader.person else 0
+    due = event.data.get("due_at")
+    number = int(event.subject.rpartition(":")[2])
+    return Message(
+        subject=subject(event.sentence),
+        headline=one_line(event.sentence),
+        lines=(f"For you {own} {'waits' if own == 1 else 'wait'}: keep or remove.",) if own else (),
+        facts=(("Due", reader.moment(datetime.fromisoformat(due))),) if due else (),
+        links=(Link("Open the review", address(reverse("reviews:campaign", args=[number]))),),
     )
 
 

@@ -17,6 +17,8 @@ from notices.audience import (
     approvers,
     asked_before,
     askers,
+    campaign_reviewers,
+    emergency_reviewers,
     holder,
     proposer,
     watchers,
@@ -76,6 +78,12 @@ def _begins_to_fail(story: Story) -> bool:
 def _still_waits(story: Story) -> bool:
     """What a rule approved in the moment it was asked waits for nobody."""
     return story.asked.state == RequestState.PENDING
+
+
+def _waits_for_reviews(story: Story) -> bool:
+    """Only what was taken in an emergency is reviewed, and by two others at most."""
+    taken = story.asked.taken
+    return taken is not None and taken.closed_at is None
 
 
 def _was_not_revoked(story: Story) -> bool:
@@ -158,6 +166,17 @@ TOPICS: Final = (
         always=True,
     ),
     Topic(
+        key="emergency-review",
+        title="Emergency access is over and waits for your review",
+        about="Emergency access that waits for reviews",
+        kinds=("grant:phase:ended",),
+        to=(emergency_reviewers,),
+        words=texts.emergency_review,
+        when=_waits_for_reviews,
+        always=True,
+        with_topic="emergency",
+    ),
+    Topic(
         key="active",
         title="Your access is active: how to get in",
         about="Access is active",
@@ -215,6 +234,40 @@ TOPICS: Final = (
         to=(proposer,),
         words=texts.proposal,
         with_topic="proposal",
+    ),
+    Topic(
+        key="second-admin",
+        title="The rule of the second admin is switched on or off",
+        about="The rule of the second admin",
+        kinds=("rule:second_admin:on", "rule:second_admin:off"),
+        to=(admins,),
+        words=texts.second_admin,
+        always=True,
+    ),
+    Topic(
+        key="review",
+        title="An access review has items that wait for you",
+        about="Access reviews that begin",
+        kinds=("review:opened",),
+        to=(campaign_reviewers,),
+        words=texts.review,
+    ),
+    Topic(
+        key="review-late",
+        title="Such a review is due soon, or overdue",
+        about="Access reviews that are due",
+        kinds=("review:due", "review:overdue"),
+        to=(campaign_reviewers, admins),
+        words=texts.review,
+        with_topic="review",
+    ),
+    Topic(
+        key="review-closed",
+        title="An access review is closed",
+        about="Access reviews that are closed",
+        kinds=("review:closed",),
+        to=(admins,),
+        words=texts.review,
     ),
     Topic(
         key="stop",

@@ -1,9 +1,9 @@
 """What pages show of requests and grants: values made from rows, without HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -329,6 +329,18 @@ class StageView:
     name: str
     quorum: int
     people: Sequence[User]
+
+
+MOST_ADMINS: Final = 3
+"""Names to begin with, not everybody."""
+
+
+def admins_to_ask(person: User, answers: Iterable[authz.Answer]) -> list[User]:
+    """Admins whom a person can talk to, where they are told that they may not do something."""
+    if all(answer.allowed for answer in answers):
+        return []
+    admins = User.objects.filter(role=User.Role.ADMIN, is_active=True).exclude(pk=person.pk)
+    return list(admins.order_by("first_name", "last_name", "username")[:MOST_ADMINS])
 
 
 def who_approves(stages: Sequence[stage_rules.Stage], person: User) -> list[StageView]:

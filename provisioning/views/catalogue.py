@@ -33,7 +33,13 @@ def offers(request: HttpRequest) -> HttpResponse:
     person = person_of(request)
     shown = catalogue(person, words, request.GET.get("page"))
     emergencies = Offer.objects.breakable_by(person).with_accounts()
-    context = {"catalogue": shown, "page_obj": shown.page, "q": words, "emergencies": emergencies}
+    context = {
+        "catalogue": shown,
+        "page_obj": shown.page,
+        "q": words,
+        "emergencies": emergencies,
+        "admins": pages.admins_to_ask(person, [row.answer for row in shown.rows]),
+    }
     return render(request, "provisioning/offers.html", context)
 
 
@@ -59,6 +65,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, "Your request is with the approvers.")
         return redirect(made[0])
     stages = offer.stages_for_new()
+    answer = authz.can_request(person, offer, stages=stages)
     context = {
         "offer": offer,
         "version": offer.profile.current,
@@ -66,7 +73,8 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
         "wrong_in_link": wrong,
         "now": now,
         "live": _live_already(person, offer),
-        "answer": authz.can_request(person, offer, stages=stages),
+        "answer": answer,
+        "admins": pages.admins_to_ask(person, [answer]),
         "stages": pages.who_approves(stages, person),
         "needed": needed(stages),
         "findings": pages.findings_before_asking(person, offer),
@@ -123,6 +131,7 @@ def ask_together(request: HttpRequest) -> HttpResponse:
         "form": form,
         "wrong_in_link": wrong,
         "refused": [(offer, answer) for offer, answer in answers if not answer.allowed],
+        "admins": pages.admins_to_ask(person, [answer for _, answer in answers]),
         "now": database_now(),
     }
     status = 422 if form.errors else 200

@@ -192,3 +192,30 @@ def test_forms_are_safe_against_forged_posts(urls: dict[str, str], dana: User) -
     for name, by_person in PAGES.items():
         if by_person in (CHANGE, POST_ONLY):
             assert client.post(urls[name], {"name": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize(("who", "may_end"), [("dana", True), ("erin", False)])
+def test_the_registry_leads_to_grants_and_admins_to_the_red_button(
+    who: str,
+    may_end: bool,
+    offer: Offer,
+    alice: User,
+    client_for: ClientFor,
+    request: pytest.FixtureRequest,
+) -> None:
+    client, pair = client_for(request.getfixturevalue(who)), offer.pair
+    account, grants = pair.source, reverse("provisioning:grants")
+    for url, narrowed, stop in (
+        (
+            account.get_absolute_url(),
+            f"account={account.account_id}",
+            ("account", account.account_id),
+        ),
+        (reverse("accounts:pairs"), f"pair={pair.pk}", ("pair", pair.pk)),
+        (reverse("accounts:person", args=[alice.pk]), "person=alice", ("person", alice.pk)),
+    ):
+        text = client.get(url).content.decode()
+        assert f'href="{grants}?{narrowed}"' in text
+        assert client.get(f"{grants}?{narrowed}").status_code == 200
+        button = reverse(f"provisioning:stop-{stop[0]}", args=[stop[1]])
+        assert (f'href="{button}"' in text) is may_end

@@ -18,12 +18,14 @@ from notices.gather import gather
 from notices.models import Notice, Preferences
 from notices.story import Reader, story_of
 from notices.topics import BY_KEY, TOPICS
+from provisioning import break_glass, services
 from provisioning.models import AccessRequest, Grant
 from tests.conftest import ClientFor
 from tests.factories import (
     AccessRequestFactory,
     ConnectionCheckFactory,
     GrantFactory,
+    GroupFactory,
     first_stage,
 )
 from tests.notices.conftest import Happen, send_mail
@@ -88,6 +90,18 @@ def test_without_a_time_zone_the_end_is_told_in_utc(grant: Grant, happen: Happen
     assert " UTC, by itself" in parts(parsed())[0]
 
 
+def _emergency(offer: Offer, alice: User, happen: Happen) -> None:
+    """Alice took access in an emergency, and it is over."""
+    group = GroupFactory.create()
+    alice.groups.add(group)
+    offer.break_glass_group, offer.break_glass_longest = group, timedelta(hours=1)
+    offer.save()
+    half_an_hour = timedelta(minutes=30)
+    taken = break_glass.take(person=alice, offer=offer, duration=half_an_hour, reason="It is down.")
+    services.revoke(person=alice, grant=taken, reason="")
+    make("grant:phase:ended", taken.subject, happen)
+
+
 @pytest.fixture
 def hostile(
     offer: Offer, alice: User, bob: User, charlie: User, dana: User, happen: Happen
@@ -96,6 +110,7 @@ def hostile(
     names = {"first_name": EVIL[:150], "last_name": ""}
     User.objects.filter(pk__in=[alice.pk, bob.pk, charlie.pk, dana.pk]).update(**names)
     first_stage(offer).people.add(charlie)
+    _emergency(offer, alice, happen)
     asked = AccessRequestFactory.create(offer=offer, requester=alice, reason=EVIL)
     make("request:state:pending", asked.subject, happen, "alice", request=asked.code)
     for kind, actor in (("question", "bob"), ("answer", "alice"), ("terms", "bob")):
@@ -114,6 +129,10 @@ def hostile(
     ):
         make(kind, grant.subject, happen)
     make("stop:pressed", "stop:7", happen)
+    make("rule:second_admin:off", "rule:second_admin", happen)
+    for kind in ("opened", "due", "closed"):
+        due = database_now().isoformat()
+        make(f"review:{kind}", f"review:{kind}:7", happen, waiting={"bob": 2}, due_at=due)
     make("proposal:opened", "proposal:7", happen)
     make("proposal:opened", "proposal:8", happen, "dana")
     make("proposal:rejected", "proposal:8", happen, "erin")

@@ -103,6 +103,7 @@ def test_a_person_chooses_topics_and_time_zone(alice: User, client_for: ClientFo
         "ends-soon",
         "ended",
         "extension",
+        "review",
         "trouble",
     ]
     event = AuditEvent.objects.get(kind="person:notices:chosen")

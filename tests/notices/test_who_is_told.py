@@ -11,18 +11,23 @@ from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from notices import gather as gathering
+from notices import texts
+from notices.core.message import Pointless
 from notices.gather import gather
 from notices.models import HeardEvent, Notice, Preferences, Reading, Reminder, Route
+from notices.story import Reader, story_of
 from notices.texts import PROPOSAL_ENDS
 from notices.topics import BY_KEY, KINDS, TOPICS, topics_for
+from provisioning import break_glass, services
 from provisioning.core.plan import fingerprint
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import AccessRequest, Grant, Review
 from provisioning.specs import spec_for_request
 from tests.factories import (
     AccessRequestFactory,
     ApprovalStageFactory,
     DecisionFactory,
     GrantFactory,
+    GroupFactory,
     UserFactory,
     first_stage,
 )
@@ -112,6 +117,103 @@ OF_THE_RED_BUTTON = {
 }
 
 
+OF_THE_SECOND_ADMIN = {
+    "rule:second_admin:on": {"dana"},
+    "rule:second_admin:off": {"dana"},
+}
+
+
+@pytest.mark.parametrize("kind", OF_THE_SECOND_ADMIN)
+def test_admins_are_told_of_the_rule_of_the_second_admin(kind: str, happen: Happen) -> None:
+    happen(kind, "rule:second_admin")
+
+    assert told() == OF_THE_SECOND_ADMIN[kind]
+
+
+OF_AN_ACCESS_REVIEW = {
+    "review:opened": {"bob"},
+    "review:due": {"bob", "dana"},
+    "review:overdue": {"bob", "dana"},
+    "review:closed": {"dana"},
+    "review:started": set(),
+    "review:item:remove": set(),
+}
+
+
+@pytest.mark.parametrize("kind", OF_AN_ACCESS_REVIEW)
+def test_reviewers_are_told_of_what_waits_for_them_and_admins_of_the_end(
+    kind: str, happen: Happen
+) -> None:
+    event = happen(kind, "review:7", waiting={"bob": 1, "gone": 2})
+
+    assert told() == OF_AN_ACCESS_REVIEW[kind]
+    bob = Reader("mail", User.objects.get(username="bob"))
+    assert texts.review(story_of(event), bob).lines == ("For you 1 waits: keep or remove.",)
+
+
+def test_nobody_is_told_of_an_access_review_that_was_closed_meanwhile(happen: Happen) -> None:
+    event = happen("review:overdue", "review:7", waiting={"bob": 1})
+    happen("review:closed", "review:7", actor="dana")
+
+    with pytest.raises(Pointless, match="closed before this was sent"):
+        texts.review(story_of(event), Reader("ops"))
+
+
+@pytest.fixture
+def emergency(offer: Offer, alice: User) -> Grant:
+    """What alice, who is an admin too, took in an emergency and gave back."""
+    group = GroupFactory.create(name="On call")
+    alice.groups.add(group)
+    offer.break_glass_group, offer.break_glass_longest = group, timedelta(hours=1)
+    offer.save()
+    grant = break_glass.take(
+        person=alice, offer=offer, duration=timedelta(minutes=30), reason="Production is down."
+    )
+    services.revoke(person=alice, grant=grant, reason="")
+    User.objects.filter(pk=alice.pk).update(role=User.Role.ADMIN)
+    return Grant.objects.with_parties().get(pk=grant.pk)
+
+
+def _review(grant: Grant, person: User) -> None:
+    break_glass.review(
+        person=person, request=grant.request, verdict=Review.Verdict.JUSTIFIED, note="It was real."
+    )
+
+
+def test_after_an_emergency_approvers_and_admins_are_told_to_review_it(
+    emergency: Grant, happen: Happen
+) -> None:
+    event = happen("grant:phase:ended", emergency.subject)
+
+    assert told(event=event) == {"bob", "dana"}
+
+
+def test_who_has_reviewed_an_emergency_is_not_asked_again_and_two_are_enough(
+    emergency: Grant, bob: User, dana: User, happen: Happen
+) -> None:
+    early = happen("grant:phase:ended", emergency.subject)
+    _review(emergency, bob)
+    assert told(event=early) == {"dana"}
+    with pytest.raises(Pointless, match="They had reviewed it"):
+        texts.emergency_review(story_of(early), Reader("mail", bob))
+
+    _review(emergency, dana)
+    late = happen("grant:phase:ended", emergency.subject)
+    assert told(event=late) == set()
+    with pytest.raises(Pointless, match="Two others had reviewed it"):
+        texts.emergency_review(story_of(early), Reader("mail", dana))
+
+
+def test_what_is_loud_cannot_be_switched_off() -> None:
+    assert {one.key for one in TOPICS if one.always} == {
+        "emergency",
+        "emergency-review",
+        "revoked",
+        "second-admin",
+        "stop",
+    }
+
+
 @pytest.mark.parametrize("kind", OF_THE_RED_BUTTON)
 def test_admins_are_told_of_the_red_button(kind: str, happen: Happen) -> None:
     happen(kind, "stop:7")
@@ -151,6 +253,8 @@ def test_every_kind_of_the_table_is_in_a_test() -> None:
         *OF_A_GRANT,
         *OF_AN_ACCOUNT,
         *OF_THE_RED_BUTTON,
+        *OF_THE_SECOND_ADMIN,
+        *OF_AN_ACCESS_REVIEW,
         "proposal:opened",
         *PROPOSAL_ENDS,
     }
@@ -468,6 +572,8 @@ def test_only_admins_choose_topics_of_admins(alice: User, dana: User) -> None:
         "drift",
         "connection",
         "proposal",
+        "review-closed",
+        "second-admin",
         "stop",
     }
 

@@ -11,7 +11,15 @@ from django.db import IntegrityError, transaction
 from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import authz, break_glass, converge, lifecycle, red_button, services
+from provisioning import (
+    authz,
+    break_glass,
+    converge,
+    lifecycle,
+    red_button,
+    retire,
+    services,
+)
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccessRequest, BreakGlass, Grant, Review
 from provisioning.use_cases import Refused
@@ -180,6 +188,10 @@ def _forbid(alice: User, offer: Offer) -> None:
     Offer.objects.update(break_glass_group=None, break_glass_longest=None)
 
 
+def _switch_off(alice: User, offer: Offer) -> None:
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+
+
 NO_LONGER = "The offer no longer lets the requester take this access in an emergency."
 
 
@@ -190,6 +202,10 @@ NO_LONGER = "The offer no longer lets the requester take this access in an emerg
         (_shorten, "The offer allows less time in an emergency by now."),
         (_close, NO_LONGER),
         (_forbid, NO_LONGER),
+        (
+            _switch_off,
+            "The requester or the approver has been switched off since the decision.",
+        ),
     ],
 )
 def test_the_worker_looks_again_before_it_gives(
@@ -203,6 +219,46 @@ def test_the_worker_looks_again_before_it_gives(
     grant.refresh_from_db()
     assert (grant.revoked_by, grant.revoke_reason) == ("system:worker", words)
     assert aws.issued_roles("222222222222") == []
+
+
+def test_a_closed_offer_lets_nobody_take_it(on_call: Group, offer: Offer, alice: User) -> None:
+    _close(alice, offer)
+    with pytest.raises(Refused) as caught:
+        take(alice, offer)
+    assert caught.value.reasons == ("This offer does not let you take access in an emergency.",)
+    assert not Grant.objects.exists()
+
+
+def test_what_was_given_in_an_emergency_goes_on_when_its_offer_is_closed(
+    on_call: Group, scene: Offer, aws: Aws, alice: User
+) -> None:
+    grant = take(alice, scene)
+    converge.converge(grant.pk)
+    _close(alice, scene)
+
+    converge.converge(grant.pk)
+
+    grant.refresh_from_db()
+    assert (grant.phase, grant.revoked_at) == ("active", None)
+
+
+@pytest.mark.parametrize("retired", ["offer", "person"])
+def test_what_was_taken_ends_with_its_offer_or_person_and_is_reviewed_all_the_same(
+    retired: str, on_call: Group, scene: Offer, aws: Aws, alice: User, bob: User, dana: User
+) -> None:
+    grant = take(alice, scene)
+    converge.converge(grant.pk)
+    thing = scene if retired == "offer" else alice
+
+    retire.retire(
+        actor=dana, thing=thing, confirmation=retire.name_of(thing), reason="Never again."
+    )
+    converge.converge(grant.pk)
+
+    grant = Grant.objects.with_parties().get(pk=grant.pk)
+    assert (grant.phase, grant.revoked_by) == ("ended", "dana")
+    assert aws.issued_roles("222222222222") == []
+    assert [review(one, grant) for one in (bob, dana)] == [False, True]
 
 
 # --- What the database lets be ---------------------------------------------------------------

@@ -123,6 +123,24 @@ def test_an_offer_shown_to_everybody_says_why_not_and_whom_to_ask(
     assert not AccessRequest.objects.exists()
 
 
+def test_some_admins_are_named_where_something_is_refused_and_nowhere_else(
+    offer: Offer, alice: User, charlie: User, dana: User, client_for: ClientFor
+) -> None:
+    Offer.objects.filter(pk=offer.pk).update(is_listed=True)
+    for number in range(1, 5):
+        UserFactory.create(first_name="Zoe", last_name=f"Z{number}", role=User.Role.ADMIN)
+    UserFactory.create(first_name="Aaron", role=User.Role.ADMIN, is_active=False)
+    UserFactory.create(first_name="Aaron", role=User.Role.AUDITOR)
+    named = ["Dana Dahl", "Zoe Z1", "Zoe Z2"]
+
+    for url in (CATALOGUE, ask_url(offer)):
+        told = client_for(charlie).get(url)
+        assert [one.label for one in told.context["admins"]] == named
+        text = " ".join(told.content.decode().split())
+        assert f"Admins whom you can ask: {', '.join(named)} </p>" in text
+        assert client_for(alice).get(url).context["admins"] == []
+
+
 # --- Asking ----------------------------------------------------------------------------------
 
 

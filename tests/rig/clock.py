@@ -2,7 +2,8 @@
 
 The product asks one clock, the database's. So the database answers with a later time: a schema
 that is searched before PostgreSQL's own has functions of the same names. Every process and every
-thread on this database sees the same time, and no line of the product is replaced.
+thread on this database sees the same time, and no line of the product is replaced. What a column's
+default calls was settled when the column was made, so these defaults are pointed there as well.
 """
 
 from collections.abc import Iterator
@@ -23,16 +24,31 @@ CREATE OR REPLACE FUNCTION test_clock.statement_timestamp() RETURNS timestamptz 
 ALTER DATABASE "{name}" SET search_path = test_clock, public, pg_catalog;
 """
 _FORGET = 'ALTER DATABASE "{name}" RESET search_path; DROP SCHEMA IF EXISTS test_clock CASCADE;'
+_DEFAULTS = """
+DO $$
+DECLARE
+  one record;
+BEGIN
+  FOR one IN
+    SELECT attrelid::regclass AS relation, attname AS name
+    FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+    WHERE pg_get_expr(adbin, adrelid) LIKE '%statement_timestamp()'
+  LOOP
+    EXECUTE format('ALTER TABLE %s ALTER %I SET DEFAULT {schema}.statement_timestamp()',
+                   one.relation, one.name);
+  END LOOP;
+END $$;
+"""
 
 
 @contextmanager
 def movable_clock() -> Iterator[None]:
     """While the block lasts, `put_ahead` decides what time this database says it is."""
-    _run(_MAKE)
+    _run(_MAKE + _DEFAULTS, "test_clock")
     try:
         yield
     finally:
-        _run(_FORGET)
+        _run(_DEFAULTS + _FORGET, "pg_catalog")
 
 
 def put_ahead(by: timedelta) -> None:
@@ -44,8 +60,8 @@ def put_ahead(by: timedelta) -> None:
         )
 
 
-def _run(script: str) -> None:
+def _run(script: str, schema: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(script.format(name=connection.settings_dict["NAME"]))
+        cursor.execute(script.format(name=connection.settings_dict["NAME"], schema=schema))
     # What is searched is decided when a connection is opened.
     connections.close_all()

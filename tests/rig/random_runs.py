@@ -142,6 +142,8 @@ def play(product: Product, number: int, cases: Cases) -> None:
                 if action.name != "pause":
                     run.tell(f"{action}: {said or 'done'}")
                     run.look()
+                # Nothing has gone wrong before the first of them.
+                assert run.asked, said
             run.finish(cases)
         except Exception as error:
             error.add_note(f"Run {number}:\n" + "\n".join(run.diary))

@@ -129,10 +129,6 @@ class Run:
         """The access that was approved last."""
         return self.grants()[-1]
 
-    def newest_request(self) -> AccessRequest:
-        """What was asked for last."""
-        return AccessRequest.objects.with_parties().latest("pk")
-
     def _live(self, nth: int) -> Grant | None:
         found = [one for one in self.grants() if not one.is_over]
         return found[nth % len(found)] if found else None
@@ -150,15 +146,13 @@ class Run:
     def ask(self, username: str, minutes: int, later: int, times: int) -> str:
         """For access, at once or some minutes later."""
         start = database_now() + later * MINUTE
-        pages = self._post(
-            username,
-            times,
-            f"/offers/{self.rig.cast.offer.pk}/request/",
-            minutes=minutes,
+        form = self.browser(username).fill_in(
+            path := f"/offers/{self.rig.cast.offer.pk}/request/",
+            duration=f"{minutes} min",
             reason=REASON,
             starts_at=f"{start:%Y-%m-%dT%H:%M:%S}" if later else "",
         )
-        return self._taken(pages, self.asked)
+        return self._taken(self._post(username, times, path, **form), self.asked)
 
     def approve(self, nth: int, times: int) -> str:
         """As bob does."""
@@ -172,11 +166,8 @@ class Run:
         request = self._pending(nth)
         if request is None:
             return "nobody waits"
-        plan = self.browser("bob").fingerprint(request.code)
-        path = f"/requests/{request.code}/decide/"
-        pages = self._post(
-            "bob", times, path, verdict=verdict, fingerprint=plan, reason="So be it."
-        )
+        form = self.browser("bob").decision(request.code, verdict=verdict, reason="So be it.")
+        pages = self._post("bob", times, f"/requests/{request.code}/decide/", **form)
         return self._taken(pages, taken, request.code)
 
     def withdraw(self, nth: int, times: int) -> str:
@@ -213,8 +204,8 @@ class Run:
     def end(self, grant: Grant, username: str, times: int = 1) -> str:
         """This access, by this person."""
         path = f"/requests/{grant.code}/revoke/"
-        pages = self._post(username, times, path, reason="Enough.")
-        return self._taken(pages, self.ended, grant.code)
+        form = self.browser(username).fill_in(path, reason="Enough.")
+        return self._taken(self._post(username, times, path, **form), self.ended, grant.code)
 
     def extend(self, nth: int, times: int, minutes: int) -> str:
         """Ask for more time on one's own access."""
@@ -223,15 +214,17 @@ class Run:
             return "nothing lives"
         path = f"/requests/{grant.code}/extend/"
         person = grant.requester.username
-        pages = self._post(person, times, path, minutes=minutes, reason=REASON)
-        return self._taken(pages, self.asked)
+        form = self.browser(person).fill_in(path, minutes=minutes, reason=REASON)
+        return self._taken(self._post(person, times, path, **form), self.asked)
 
     def repair(self, nth: int, times: int) -> str:
         """Have given back what strangers took away."""
         grant = self._live(nth)
         if grant is None:
             return "nothing lives"
-        pages = self._post("dana", times, f"/requests/{grant.code}/repair/", reason="Needed.")
+        path = f"/requests/{grant.code}/repair/"
+        form = self.browser("dana").fill_in(path, reason="Needed.")
+        pages = self._post("dana", times, path, **form)
         return ", ".join(str(page.status) for page in pages)
 
     def _post(self, username: str, times: int, path: str, **fields: object) -> list[Page]:

@@ -16,7 +16,7 @@ from django.test import Client
 from accounts.models import User
 from audit.clock import database_now
 from provisioning.aws.errors import AwsError
-from provisioning.models import Grant
+from provisioning.models import AccessRequest, Grant
 from tests.aws_world import Aws
 from tests.factories import UserFactory, first_stage
 from tests.rig.cases import Cases, Violation
@@ -49,11 +49,20 @@ def _run(product: Product, cases: Cases) -> Iterator[Run]:
 
 def _given(run: Run, username: str = "alice", minutes: int = 45) -> Grant:
     """An access that somebody asked for, bob approved, and workers made."""
-    run.ask(username, minutes, 0, 1)
+    _asked(run, username, minutes)
     run.approve(-1, 1)
     grant = run.newest()
     wait_until(lambda: fresh(grant).phase == "active", SOON, "an access")
     return fresh(grant)
+
+
+def _asked(run: Run, username: str, minutes: int) -> AccessRequest:
+    """What somebody asked for just now, as nothing keeps them from it."""
+    before = set(run.asked)
+    said = run.ask(username, minutes, 0, 1)
+    new = run.asked - before
+    assert len(new) == 1, said
+    return AccessRequest.objects.get(code=new.pop())
 
 
 # --- All dead at the end ---------------------------------------------------------------------
@@ -121,7 +130,7 @@ def _revoke_each(run: Run, cases: Cases, figure: str, without: Sequence[str] = (
 
 def _many_given(run: Run, number: int) -> list[Grant]:
     for nth in range(number):
-        run.ask(("alice", "erin")[nth % 2], 45, 0, 1)
+        _asked(run, ("alice", "erin")[nth % 2], 45)
         run.approve(-1, 1)
     grants = run.grants()[-number:]
     for grant in grants:
@@ -246,14 +255,12 @@ def race(product: Product, cases: Cases) -> None:
 
 
 def _one_winner(run: Run, crowd: list[Browser], chance: Random) -> None:
-    run.ask("erin", 5, 0, 1)
-    code = run.newest_request().code
-    plan = run.browser("bob").fingerprint(code)
-    decide = f"/requests/{code}/decide/"
+    code = _asked(run, "erin", 5).code
+    form = run.browser("bob").decision(code, verdict="approved", reason="So be it.")
 
     def verdict(browser: Browser) -> Page:
         word = chance.choice(("approved", "rejected"))
-        return browser.post(decide, verdict=word, fingerprint=plan, reason="So be it.")
+        return browser.post(f"/requests/{code}/decide/", **form | {"verdict": word})
 
     def withdrawal(browser: Browser) -> Page:
         return browser.post(f"/requests/{code}/cancel/")

@@ -22,12 +22,13 @@ from typing import Any, Final
 
 import pytest
 from botocore.retries import standard
-from django.db import connection
+from django.db import connection, transaction
 from django.test import override_settings
 
 from accounts.models import AccountPair, AwsAccount, Offer, User
 from audit.clock import database_now
 from provisioning import converge, lifecycle, services, switch_groups
+from provisioning.core.states import Phase
 from provisioning.models import Grant
 from provisioning.sweep import Sweeper
 from sandbox import world
@@ -240,9 +241,12 @@ class Rig:
     def put_back(self) -> None:
         """AWS is what it was at the start. Rows stay: those of other cases have ended."""
         self.mend()
-        # What a failed case left must not let the next ones fail too.
+        # What a failed case left must not let the next ones fail too: it ends as all do, and
+        # workers that are at it find that it has.
         left = Grant.objects.live().exclude(request__requester=self.cast.charlie)
-        left.update(phase="ended", ended_at=database_now(), next_check_at=None)
+        with transaction.atomic():
+            for grant in left.select_for_update(of=("self",)):
+                lifecycle.note_phase(grant, Phase.ENDED, database_now(), remark="Left by a case.")
         self.control("load", self.base)
         AccountPair.objects.update(next_check_at=None)
 
