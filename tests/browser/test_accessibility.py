@@ -13,6 +13,8 @@ pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("
 PAGES = {
     "": ["/sign-in/"],
     "alice": ["/access/", "/offers/", "/offers/1/request/", "/approvals/", "/notices/"],
+    "bob": ["/approvals/decided/", "/break-glass/"],
+    "charlie": ["/offers/1/break-glass/"],
     "dana": [
         "/grants/",
         "/audit/",
@@ -29,6 +31,11 @@ PAGES = {
         "/registry/identities/",
         "/registry/identities/new/",
         "/registry/people/",
+        "/registry/groups/1/",
+        "/registry/proposals/",
+        "/red-button/",
+        "/red-button/person/1/",
+        "/reviews/new/",
         "/notices/",
         "/notices/channels/",
         "/notices/log/",
