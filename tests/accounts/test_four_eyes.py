@@ -559,6 +559,7 @@ def test_the_database_keeps_proposals_as_they_are(dana: User, frank: User) -> No
     row.update(state="rejected", decided_by=frank, decided_at=database_now())
     assert _broken(lambda: row.update(state="open")) == "proposal_moves_once"
     assert _broken(lambda: ProposalFactory.create(state="confirmed")) == "proposal_begins_open"
+    assert _broken(lambda: ProposalFactory.create(kind="wish")) == "proposal_kind_is_known"
     ProposalFactory.create(about="group:9")
     assert (
         _broken(lambda: ProposalFactory.create(about="group:9")) == "proposal_one_open_per_subject"
@@ -577,6 +578,7 @@ def test_the_database_lets_only_two_switch_the_rule_off(
         broken = _broken(partial(rule.update, state="off", switched_off_by=by))
         assert broken == "second_admin_is_switched_off_by_two"
     assert _broken(lambda: rule.update(state="unset")) == "second_admin_is_never_forgotten"
+    assert _broken(lambda: rule.update(state="maybe")) == "second_admin_state_is_known"
     assert _broken(rule.delete) == "second_admin_is_never_deleted"
     second = SecondAdmin(pk=2, state="unset")
     assert _broken(lambda: second.save(force_insert=True)) == "second_admin_is_one_row"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.conftest import Visit
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
 
 
 def test_a_reviewer_keeps_what_they_are_asked_about(visit: Visit) -> None:

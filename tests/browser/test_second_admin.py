@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser.conftest import Visit
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
 
 
 def test_a_wider_offer_waits_for_the_second_admin(visit: Visit) -> None:
