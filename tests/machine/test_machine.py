@@ -344,7 +344,7 @@ def test_random_lives_stay_within_the_model_and_come_to_their_end(rig: Rig) -> N
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=300 if LONG else 5,
+            max_examples=300 if LONG else 8,
             stateful_step_count=30 if LONG else 12,
             derandomize=not LONG,
             deadline=None,

@@ -54,7 +54,7 @@ def test_a_removal_is_tried_for_ever_and_asks_for_attention(
     pk = operation.prepare(rig)
     rig.spoil({"kind": kind, "action": action, "account": TARGET, "times": 0})
 
-    for _ in range(5):
+    for _ in range(8):
         rig.sweep()
         rig.pass_time(timedelta(minutes=7))
         check_everything(rig)
