@@ -61,7 +61,7 @@ class Child:
 
     `ready` is asked again and again until it answers True; without it a child counts as ready at
     once. `stop_signal` must make the program end by itself. `user` is the name of the account to
-    run as, which only root may set.
+    run as, which only root may set. `listener` is a socket that the program inherits.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Child:
     ready: Callable[[], bool] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     user: str | None = None
+    listener: socket.socket | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def spawn(self, *, inherit: Sequence[int] = ()) -> None:
@@ -80,6 +81,7 @@ class Child:
         `inherit` names open files that the program keeps, such as a lock.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        sockets = [self.listener.fileno()] if self.listener else []
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         output = os.open(self.log, flags, 0o600)
         try:
@@ -91,7 +93,7 @@ class Child:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                pass_fds=inherit,
+                pass_fds=[*inherit, *sockets],
             )
         finally:
             os.close(output)
@@ -244,17 +246,24 @@ def free_port() -> int:
         return port
 
 
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
-    with socket.socket() as probe:
-        # As servers do: connections of an earlier server that are still winding down are no
-        # obstacle to a new one.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError:
-            return False
-        return True
+def listen(port: int) -> socket.socket | None:
+    """A socket that listens on this port of 127.0.0.1, or None where somebody else does.
+
+    To hold the port from here on is the only way to have it later: between a look whether it is
+    free and the start of a server that takes seconds to load, another program may take it.
+    """
+    try:
+        # With SO_REUSEADDR, as servers do: connections of an earlier server that are still winding
+        # down are no obstacle to a new one.
+        return socket.create_server((_HOST, port))
+    except OSError:
+        return None
+
+
+def port_of(listener: socket.socket) -> int:
+    """The TCP port that a socket is bound to."""
+    port: int = listener.getsockname()[1]
+    return port
 
 
 def port_answers(port: int) -> Callable[[], bool]:

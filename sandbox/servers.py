@@ -3,12 +3,13 @@
 `make demo` starts all of them; the tests start the broker and the AWS server.
 """
 
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from sandbox.processes import Child, http_answers, log_shows, port_answers
+from sandbox.processes import Child, http_answers, log_shows, port_answers, port_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -72,10 +73,12 @@ def aws(
     return _python("AWS server", "sandbox.aws_server", *arguments, log=log, env=env, ready=ready)
 
 
-def web(port: int, *, log: Path, env: Mapping[str, str]) -> Child:
-    """The web process, reachable from this machine only."""
+def web(at: int | socket.socket, *, log: Path, env: Mapping[str, str]) -> Child:
+    """The web process, reachable from this machine only: at a port, or by a listening socket."""
+    listener = None if isinstance(at, int) else at
+    port = at if isinstance(at, int) else port_of(at)
     options = {
-        "--bind": f"127.0.0.1:{port}",
+        "--bind": f"fd://{listener.fileno()}" if listener else f"127.0.0.1:{port}",
         "--worker-class": "gthread",
         "--threads": "8",
         # An open page keeps a connection; a stop is not to wait for it.
@@ -85,9 +88,11 @@ def web(port: int, *, log: Path, env: Mapping[str, str]) -> Child:
     # The control socket would be made in the home folder, one for all gunicorns of a person.
     flags = ["--no-control-socket", *(part for option in options.items() for part in option)]
     ready = http_answers(port, "/healthz/ready")
-    return _python(
+    child = _python(
         "web", "gunicorn", "portal.wsgi:application", *flags, log=log, env=env, ready=ready
     )
+    child.listener = listener
+    return child
 
 
 OF_THREADS: Final = ("--pool", "threads", "--concurrency", "8")

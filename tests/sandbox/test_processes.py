@@ -21,9 +21,10 @@ from sandbox.processes import (
     Supervisor,
     free_port,
     http_answers,
+    listen,
     log_shows,
     port_answers,
-    port_is_free,
+    port_of,
 )
 
 ROOT_ONLY = pytest.mark.skipif(
@@ -248,13 +249,27 @@ def test_a_child_that_runs_as_another_user_has_none_of_our_groups(
     assert groups == str(nobody.pw_gid)
 
 
+def taken(port: int) -> bool:
+    listener = listen(port)
+    if listener is not None:
+        listener.close()
+    return listener is None
+
+
 def test_a_port_that_somebody_listens_on_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert not port_is_free(port)
+        assert taken(port)
         assert port_answers(port)()
-    assert port_is_free(port)
+    assert not taken(port)
     assert not port_answers(port)()
+
+
+def test_a_port_that_we_listen_on_is_ours() -> None:
+    listener = listen(free_port())
+    assert listener is not None
+    with listener:
+        assert taken(port_of(listener))
 
 
 def test_a_port_is_free_again_while_its_old_connections_wind_down() -> None:
@@ -265,11 +280,25 @@ def test_a_port_is_free_again_while_its_old_connections_wind_down() -> None:
         accepted.close()
     client.close()
 
-    assert port_is_free(port)
+    assert not taken(port)
 
 
 def test_free_ports_are_free() -> None:
-    assert port_is_free(free_port())
+    assert not taken(free_port())
+
+
+def test_a_child_serves_the_socket_that_it_was_given(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    listener = listen(free_port())
+    assert listener is not None
+    program = "import os, socket; s = socket.socket(fileno=%d); c, _ = s.accept(); c.send(b'up')"
+    argv = [sys.executable, "-c", program % listener.fileno()]
+    supervisor.start(Child("server", argv, tmp_path / "log", listener=listener))
+
+    with socket.create_connection(("127.0.0.1", port_of(listener)), timeout=10) as client:
+        assert client.recv(2) == b"up"
+    listener.close()
 
 
 def test_a_probe_of_a_web_server_survives_nonsense() -> None:

@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from sandbox import servers, world
 from sandbox.people import PASSWORD, PEOPLE
-from sandbox.processes import ChildFailed, Interrupted, Supervisor, free_port, port_is_free
+from sandbox.processes import ChildFailed, Interrupted, Supervisor, free_port, listen, port_of
 
 AWS_STATE = "aws.json"
 FIRST_PORT = 8000
@@ -54,11 +55,11 @@ class Command(BaseCommand):
         self.var.mkdir(parents=True, exist_ok=True)
         lock = self.take_lock()
         self.wait_for_left_overs()
-        port = self.choose_port(options["port"])
+        page = self.take_port(options["port"])
         if options["reset"]:
             self.reset()
-        _write(lock, f"http://127.0.0.1:{port}/ (process {os.getpid()})")
-        self.run(port)
+        _write(lock, f"http://127.0.0.1:{port_of(page)}/ (process {os.getpid()})")
+        self.run(page)
 
     # --- Before anything is started ----------------------------------------------------------
 
@@ -108,23 +109,24 @@ class Command(BaseCommand):
         for name in ("broker", "console", "log", "mail"):
             shutil.rmtree(self.var / name, ignore_errors=True)
 
-    def choose_port(self, asked: int | None) -> int:
-        """The port that was asked for, or the first free one from 8000 on."""
+    def take_port(self, asked: int | None) -> socket.socket:
+        """Listen on the port that was asked for, or on the first free one from 8000 on."""
         if asked is not None:
-            if not port_is_free(asked):
+            page = listen(asked)
+            if page is None:
                 self.fail(f"Port {asked} is taken. Name another, or none to have one chosen.")
-            return asked
+            return page
         ports = range(FIRST_PORT, FIRST_PORT + PORTS_TRIED)
-        port = next(filter(port_is_free, ports), None)
-        if port is None:
+        page = next(filter(None, map(listen, ports)), None)
+        if page is None:
             self.fail(f"Ports {ports[0]} to {ports[-1]} are taken. Name one: make demo PORT=9000")
-        if port != FIRST_PORT:
-            self.say(f"Port {FIRST_PORT} is taken; using {port}.")
-        return port
+        if port_of(page) != FIRST_PORT:
+            self.say(f"Port {FIRST_PORT} is taken; using {port_of(page)}.")
+        return page
 
     # --- From start to stop ------------------------------------------------------------------
 
-    def run(self, port: int) -> None:
+    def run(self, page: socket.socket) -> None:
         """Start everything, say where it is, wait, stop everything."""
         self.supervisor = Supervisor(
             interrupted=self.stopping.is_set, inherit=(self.children_lock,)
@@ -132,8 +134,8 @@ class Command(BaseCommand):
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, self.on_signal)
         try:
-            self.start(port)
-            self.announce(port)
+            self.start(page)
+            self.announce(port_of(page))
             self.watch()
         except Interrupted:
             self.say("\nStopping.")
@@ -150,11 +152,11 @@ class Command(BaseCommand):
             os._exit(1)
         self.stopping.set()
 
-    def start(self, port: int) -> None:
+    def start(self, page: socket.socket) -> None:
         """Bring up the stand-ins, the data, and then Sallyport itself."""
         log = self.var / "log"
         broker_port, aws_port = free_port(), free_port()
-        env = self.environment(port, aws_port=aws_port, broker_port=broker_port)
+        env = self.environment(port_of(page), aws_port=aws_port, broker_port=broker_port)
         broker = servers.broker(broker_port, folder=self.var / "broker", log=log / "broker.log")
         aws = servers.aws(aws_port, state=self.var / AWS_STATE, log=log / "aws.log", env=env)
         self.say("Starting the broker and the server that stands for AWS.")
@@ -163,7 +165,7 @@ class Command(BaseCommand):
         # These three stop together. They start one by one, because each keeps a processor busy
         # for a second and the page is what somebody waits for; web starts while AWS does.
         self.say("Starting web, worker, sweeper and notifier.")
-        self.supervisor.start(servers.web(port, log=log / "web.log", env=env))
+        self.supervisor.start(servers.web(page, log=log / "web.log", env=env))
         self.supervisor.wait_ready(broker, aws, timeout=START_TIMEOUT)
         # The portal's own AWS identity is for those who do its work there; web has none.
         identified = env | self.seed(env)
