@@ -69,6 +69,13 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
             "terms_by",
         )
 
+    def for_decision(self) -> Self:
+        """Fetch what deciding looks at and no more: the database plans a join of fifteen tables
+        for longer than it takes to read these."""
+        return self.select_related(
+            "requester", "identity", "profile_version", "offer__pair__source", "offer__pair__target"
+        )
+
     def to_decide(self, person: User, offers: Sequence[int]) -> Self:
         """Requests of others for the offers that a person decides on in some stage, whatever became
         of them."""
@@ -148,11 +155,11 @@ class AccessRequest(models.Model):
     batch = models.UUIDField(null=True, blank=True, editable=False)
     """What requests that were sent in one go have in common; each is decided by itself."""
     approvals_needed = models.PositiveSmallIntegerField(default=1, db_default=1)
-    """How many different people must approve, as the offer said when asked (`approvals.needed`)."""
+    """How many different people must approve, as the offer said when asked (`approvals.stages`)."""
     quorums = models.JSONField(default=list, blank=True, editable=False)
     """The quorums of the offer's stages when asked, by position."""
     stage = models.PositiveSmallIntegerField(default=1, db_default=1, editable=False)
-    """Position of the stage that is asked now, for lists; `approvals.progress` has the rule."""
+    """Position of the stage that is asked now, for lists; `approvals.Standing` has the rule."""
     trace = models.JSONField(default=list, blank=True, editable=False)
     """Which rules applied when it was asked, and which were looked at and lost (core.trace)."""
     state = models.CharField(

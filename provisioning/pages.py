@@ -14,6 +14,7 @@ from accounts.aws_names import Partition
 from accounts.durations import in_words
 from accounts.models import AwsAccount, Offer, ProfileVersion, User
 from provisioning import authz
+from provisioning.approvals import Standing
 from provisioning.core import console, delta, plan, preflight
 from provisioning.core.preflight import Level
 from provisioning.core.states import Phase, RequestState
@@ -454,16 +455,26 @@ NOT_TAKEN = authz.Answer(("Nobody took this in an emergency.",))
 NOT_GRANTED = authz.Answer(("There is no access yet.",))
 
 
-def doors(person: User, request: AccessRequest, grant: Grant | None, now: datetime) -> Doors:
-    """Ask authz everything that the page shows a button for."""
-    decide = authz.can_decide(person, request, now)
+def doors(
+    person: User,
+    request: AccessRequest,
+    grant: Grant | None,
+    now: datetime,
+    *,
+    standing: Standing | None = None,
+) -> Doors:
+    """Ask authz everything that the page shows a button for. `standing` spares reading what was
+    approved so far."""
+    decide = authz.can_decide(person, request, now, standing=standing)
     stopped = authz.not_stopped(request.requester, request.offer.pair)
     obstructed = authz.Answer((*stopped.reasons, *obstacles(request)))
     return Doors(
         decide=decide,
         approve=obstructed if decide.allowed else decide,
         stopped=stopped,
-        terms=authz.can_change_terms(person, request, now) if decide.allowed else decide,
+        terms=authz.can_change_terms(person, request, now, standing=standing)
+        if decide.allowed
+        else decide,
         comment=authz.can_comment(person, request),
         review=authz.can_review(person, request, now) if request.taken else NOT_TAKEN,
         look=authz.can_look_again(person, request),

@@ -26,6 +26,7 @@ from accounts.stages import needed
 from audit.clock import database_now
 from audit.models import append
 from provisioning import approvals, authz, drift, lifecycle, preview, rules, specs, tasks
+from provisioning.approvals import Standing
 from provisioning.core import plan
 from provisioning.core.drift import Kind, Thing
 from provisioning.core.states import RequestState
@@ -40,6 +41,7 @@ from provisioning.models import (
     Decision,
     DriftFinding,
     Grant,
+    Stop,
 )
 from provisioning.use_cases import Refused as Refused
 from provisioning.use_cases import nudge_on_commit, refusals_recorded, require
@@ -253,19 +255,20 @@ def decide(
         if request.extends_id is not None:
             # A revocation locks the grant first and its extensions second, and so does this.
             Grant.objects.select_for_update(of=("self",)).get(pk=request.extends_id)
-        locked = AccessRequest.objects.select_for_update(of=("self",)).with_parties()
+        locked = AccessRequest.objects.select_for_update(of=("self",)).for_decision()
         request = locked.get(pk=request.pk)
-        now = database_now()
-        require(authz.can_decide(approver, request, now))
+        now, standing = database_now(), approvals.standing(request)
+        require(authz.can_decide(approver, request, now, standing=standing))
         spec = specs.spec_for_request(request)
         if verdict == Decision.Verdict.APPROVED:
-            require(_still_may_ask(request))
-            require(authz.not_stopped(request.requester, request.offer.pair))
+            stops = authz.stops_in_force()
+            require(_still_may_ask(request, standing, stops))
+            require(authz.not_stopped(request.requester, request.offer.pair, stops=stops))
             if plan.fingerprint(spec) != fingerprint:
                 raise PlanMoved("The plan has changed since you opened this page. Look again.")
             if obstacles := preview.obstacles(request, spec):
                 raise CannotBeSetUp(authz.Answer(tuple(obstacles)))
-        stage = approvals.progress_now(request).open_stage
+        stage = standing.progress_now().open_stage
         name = stage.name if stage else ""
         said = f"{approver.label} {verdict.label.lower()} in the stage “{name}”."
         grant = lifecycle.decide(
@@ -277,21 +280,28 @@ def decide(
                 fingerprint=plan.fingerprint(spec),
                 decided_at=now,
                 stage=name,
-                trace=rules.trace(request, now, said=said),
-            )
+                trace=rules.trace(request, now, stages=standing.stages, said=said),
+            ),
+            standing,
         )
         if grant is not None:
             nudge_on_commit(tasks.converge_grant, grant.pk)
     return grant
 
 
-def _still_may_ask(request: AccessRequest) -> authz.Answer:
+def _still_may_ask(
+    request: AccessRequest, standing: Standing, stops: Sequence[Stop]
+) -> authz.Answer:
     """Whether the requester could ask for the same today, in words for the approver."""
     if request.extends is not None:
         answer = authz.may_still_extend(request.requester, request.extends)
     else:
-        stages = approvals.stages(request)
-        answer = authz.can_request(request.requester, request.offer, stages=stages)
+        answer = authz.can_request(
+            request.requester,
+            request.offer,
+            stages=standing.stages,
+            stops=[one for one in stops if one.is_pausing],
+        )
     name = request.requester.label
     return authz.Answer(tuple(f"{name} is told: {reason}" for reason in answer.reasons))
 

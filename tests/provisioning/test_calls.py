@@ -12,11 +12,13 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import AccountPair, Offer, User
 from audit.clock import database_now
-from provisioning import converge, pacing, services, switch_groups
+from provisioning import converge, pacing, services, specs, switch_groups
 from provisioning.aws import clients, sessions
+from provisioning.core.plan import fingerprint
 from provisioning.core.steps import Side
 from provisioning.models import Grant
 from tests.aws_world import Approved, Aws
+from tests.conftest import ClientFor
 
 TARGET = "222222222222"
 
@@ -178,3 +180,21 @@ def test_a_worker_says_sixteen_things_to_the_database_to_give_and_fourteen_to_ta
     assert (len(giving), giving.count("UPDATE")) == (16, 4)
     # Claimed, room taken, locked out, the phase.
     assert (len(removing), removing.count("UPDATE")) == (14, 4)
+
+
+def test_a_click_on_approve_says_twenty_three_things_to_the_database(
+    offer: Offer, alice: User, bob: User, client_for: ClientFor
+) -> None:
+    asked = services.request_access(
+        requester=alice, offer=offer, duration=timedelta(minutes=30), reason="Look at the findings."
+    )
+    mark = fingerprint(specs.spec_for_request(asked))
+    post = {"verdict": "approved", "fingerprint": mark, "reason": "Fine."}
+    browser = client_for(bob)
+
+    clicked = statements(lambda: browser.post(f"/requests/{asked.code}/decide/", post))
+
+    # Who asks and what is decided; the stages, approvals and rights once; the decision, the new
+    # state, the grant and two events.
+    assert Grant.objects.get(code=asked.code).phase == "pending"
+    assert (len(clicked), clicked.count("INSERT"), clicked.count("UPDATE")) == (23, 4, 1)
