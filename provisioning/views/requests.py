@@ -16,22 +16,14 @@ from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import approvals as approval_rules
-from provisioning import authz, keyset, listing, pages, questions, services
-from provisioning import break_glass as emergencies
-from provisioning import terms as terms_service
+from provisioning import authz, services
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
-from provisioning.forms import (
-    CommentForm,
-    DecidedFilterForm,
-    DecisionForm,
-    ExtendForm,
-    GiveBackForm,
-    InboxFilterForm,
-    ReviewForm,
-    RevokeForm,
-    TermsForm,
-)
+from provisioning.forms.asking import ExtendForm
+from provisioning.forms.break_glass import ReviewForm
+from provisioning.forms.deciding import CommentForm, DecisionForm, TermsForm
+from provisioning.forms.ending import GiveBackForm, RevokeForm
+from provisioning.forms.filters import DecidedFilterForm, InboxFilterForm
 from provisioning.lifecycle import StaleState
 from provisioning.models import (
     AccessRequest,
@@ -41,6 +33,10 @@ from provisioning.models import (
     Grant,
     Review,
 )
+from provisioning.reading import keyset, listing, pages
+from provisioning.services import break_glass as emergencies
+from provisioning.services import questions
+from provisioning.services import terms as terms_service
 from provisioning.specs import spec_for_request
 from provisioning.views.common import (
     PAGE,
