@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Prefetch, Q, QuerySet
 
@@ -242,18 +243,22 @@ def counts(now: datetime) -> list[Count]:
         Show.SCHEDULED: [_shown(Grant.objects.order_by(), Show.SCHEDULED, now)],
         Show.ENDING: [revoked, over],
     }
-    found = iter(_bounded([rows for some in parts.values() for rows in some]))
+    found = iter(count_together([rows for some in parts.values() for rows in some]))
     return [
         Count(show, LABELS[show], sum(next(found) for _ in some)) for show, some in parts.items()
     ]
 
 
-def _bounded(kinds: Sequence[QuerySet[Any]]) -> Sequence[int]:
-    """How many rows each of these has, counted to one more than MANY."""
+def count_together(kinds: Sequence[QuerySet[Any]]) -> Sequence[int]:
+    """How many rows each of these has, counted to one more than MANY, in one query."""
     parts: list[str] = []
     values: list[Any] = []
     for rows in kinds:
-        sql, params = rows.values("pk")[: MANY + 1].query.sql_with_params()
+        try:
+            sql, params = rows.values("pk")[: MANY + 1].query.sql_with_params()
+        except EmptyResultSet:  # Django knows without asking that nothing is in it.
+            parts.append("0")
+            continue
         parts.append(f"(SELECT COUNT(*) FROM ({sql}) AS found)")  # noqa: S608  # Django's own SQL.
         values.extend(params)
     with connection.cursor() as cursor:
