@@ -36,7 +36,7 @@ def change_person(
 ) -> User:
     """Change somebody's role, or let them sign in again. Raises Proposed, or ValidationError.
 
-    Switching somebody off ends their access first: `provisioning.retire` does that.
+    Switching somebody off ends their access first: `provisioning.services.retire` does that.
     """
 
     def prepare() -> Change:

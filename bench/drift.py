@@ -10,10 +10,10 @@ from bench.figures import Figure, Line, in_turn, ratio
 from bench.measures import Size, resident
 from bench.server import Control
 from bench.world import World, make
-from provisioning import drift
 from provisioning.core import naming, plan
 from provisioning.core.plan import WantedRole
-from provisioning.entry import enter_for_scan
+from provisioning.engine import drift
+from provisioning.engine.entry import enter_for_scan
 from provisioning.models import AccountScan, DriftFinding, Grant
 from provisioning.specs import spec_of_role
 

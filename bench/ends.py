@@ -17,7 +17,7 @@ from bench.measures import Size
 from bench.pages import Browser, p95
 from bench.server import Control
 from bench.world import NotAsWanted, World, in_parallel, make
-from provisioning.converge import converge
+from provisioning.engine.converge import converge
 from provisioning.models import Grant
 from sandbox import servers
 from sandbox.processes import Supervisor, free_port

@@ -184,8 +184,8 @@ def visit() -> Visit:
     """Sign the three people in, and find the middle of the lists."""
     from accounts.models import AwsAccount
     from audit.models import AuditEvent
-    from provisioning import listing
     from provisioning.models import Grant
+    from provisioning.reading import listing
 
     live, over = listing.LIVE_ORDERS["-starts"], listing.OVER_ORDERS["-ended"]
     return Visit(

@@ -14,7 +14,7 @@ from bench.baselines import Clients, Replay, Tuned, naive
 from bench.figures import Figure, Line, Pairs, faster, in_turn, ratio
 from bench.server import Control, longest_chain
 from bench.world import World, in_parallel, latency, make
-from provisioning.converge import converge
+from provisioning.engine.converge import converge
 from provisioning.models import Grant
 
 RESIDENT = Path("/proc/self/statm")

@@ -18,9 +18,9 @@ from audit.clock import database_now
 from bench.server import Control
 from provisioning import lifecycle
 from provisioning.core import plan
+from provisioning.engine.switch_groups import prepare_pair
 from provisioning.models import AccessRequest, Grant
 from provisioning.specs import spec_for_grant, spec_for_request
-from provisioning.switch_groups import prepare_pair
 from tests.aws_world import approve
 from tests.factories import (
     AccessProfileFactory,

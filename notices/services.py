@@ -7,7 +7,7 @@ from audit.clock import database_now
 from audit.models import append
 from notices import authz
 from notices.models import Notice, Preferences, Route
-from provisioning.use_cases import refusals_recorded, require
+from provisioning.services.common import refusals_recorded, require
 
 ROUTES = "notices:routes"
 

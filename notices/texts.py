@@ -16,9 +16,9 @@ from notices.core.message import Link, Message, Pointless, TooEarly
 from notices.core.words import one_line, paragraph, span, subject
 from notices.models import Notice
 from notices.story import Reader, Story, address
-from provisioning import pages
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, Grant
+from provisioning.reading import pages
 
 # --- Parts -----------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from notices import authz, services
 from notices.forms import LogFilterForm, PreferencesForm, RoutesForm
 from notices.models import Notice, Preferences, Route
 from notices.topics import BY_KEY, topics_for
-from provisioning.use_cases import Refused
+from provisioning.services.common import Refused
 from provisioning.views.common import PAGE, for_overseers, person_of, posted
 
 

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 
 from accounts.models import Proposal, User
 from provisioning.models import DriftFinding
+from provisioning.reading.listing import count_together
 from reviews.models import Item
 
 
@@ -39,7 +42,9 @@ ENTRIES = (
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Context processor of base.html."""
-    return {"sandbox": settings.SANDBOX, "navigation": list(_navigation(request))}
+    # Only when it is looked at: the part of a page that is polled has no navigation.
+    navigation = SimpleLazyObject(lambda: _navigation(request))
+    return {"sandbox": settings.SANDBOX, "navigation": navigation}
 
 
 def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
@@ -47,9 +52,10 @@ def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
     if not isinstance(person, User):
         return []
     entries = [one for one in ENTRIES if person.sees_everything or not one.everything]
+    waiting = _waiting(entries, person)
     shown = []
     for entry in entries:
-        url, count = reverse(entry.route), _count(entry, person)
+        url, count = reverse(entry.route), waiting.get(entry, 0)
         if entry.if_any and not count and not person.sees_everything:
             continue
         shown.append(
@@ -64,17 +70,22 @@ def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return shown
 
 
-def _count(entry: Entry, person: User) -> int:
-    """How many things of an entry wait for a person: one indexed count."""
+def _waiting(entries: list[Entry], person: User) -> dict[Entry, int]:
+    """How many things of each entry wait for a person: indexed counts, asked for in one go."""
+    asked = {entry: rows for entry in entries if (rows := _what_waits(entry, person)) is not None}
+    return dict(zip(asked, count_together(list(asked.values())), strict=True))
+
+
+def _what_waits(entry: Entry, person: User) -> QuerySet[Any] | None:
     match entry.route:
         case "provisioning:drift":
-            return DriftFinding.objects.waiting_for_a_person().count()
+            return DriftFinding.objects.waiting_for_a_person()
         case "accounts:accounts":
-            return Proposal.objects.waiting_for(person).count()
+            return Proposal.objects.waiting_for(person)
         case "reviews:campaigns":
-            return Item.objects.waiting_for(person).count()
+            return Item.objects.waiting_for(person)
         case _:
-            return 0
+            return None
 
 
 def _section(url: str) -> str:

@@ -6,7 +6,8 @@ approver saw: one of an earlier plan is void, and its approver is asked again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from accounts import stages as rules
 from accounts.models import Offer, User, people_demanded_by
@@ -34,20 +35,70 @@ def _stages(request: AccessRequest, now: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(one.without(request.requester_id) for one in strictest)
 
 
-def needed(request: AccessRequest) -> int:
-    """How many different people must approve."""
-    return rules.needed(stages(request))
-
-
 def needed_as_loaded(request: AccessRequest) -> int:
-    """The same for a list, by the stages that were fetched with the request (`offer__stages`)."""
+    """How many different people must approve, for a list: by the stages that were fetched with the
+    request (`offer__stages`)."""
     loaded = [Stage(one.name, one.quorum) for one in request.offer.stages.all()]
     return rules.needed(_stages(request, loaded))
 
 
-def approvals(request: AccessRequest, fingerprint: str) -> list[Decision]:
-    """The approvals of this very plan, the oldest first."""
-    return [one for one in _approvals(request) if one.fingerprint == fingerprint]
+@dataclass(frozen=True)
+class Standing:
+    """What a request must meet and the approvals that it has got, of whichever plan: what every
+    question here is answered from.
+
+    Three queries. Whoever decides reads it once, under the lock of the request, and passes it on.
+    """
+
+    request: AccessRequest
+    stages: tuple[Stage, ...]
+    given: tuple[Decision, ...]
+    """Approvals, the oldest first, with their approvers."""
+
+    @cached_property
+    def mark(self) -> str:
+        """The fingerprint of the plan as it is now."""
+        # Where the switch group leads is no part of a fingerprint.
+        return plan.fingerprint(spec_for_request(self.request, group_targets=()))
+
+    def of(self, fingerprint: str) -> list[Decision]:
+        """The approvals of this very plan."""
+        return [one for one in self.given if one.fingerprint == fingerprint]
+
+    def progress(self, fingerprint: str) -> Progress:
+        """How far the approvals of this plan have come, by stage."""
+        return rules.progress(self.stages, [one.approver_id for one in self.of(fingerprint)])
+
+    def progress_now(self) -> Progress:
+        """How far the approvals of the plan as it is now have come."""
+        # Most requests have no approval yet, and a fingerprint takes some work.
+        return self.progress(self.mark if self.given else "")
+
+    def names(self, person: User) -> bool:
+        """Whether this person may approve in some stage."""
+        return any(person.pk in stage.people for stage in self.stages)
+
+    def has_approved(self, person: User) -> bool:
+        """Whether this person has approved the plan as it is now."""
+        return any(
+            one.approver_id == person.pk and one.fingerprint == self.mark for one in self.given
+        )
+
+    def asks(self, person: User) -> bool:
+        """Whether this person's approval would bring a waiting request on."""
+        now = self.progress_now()
+        return rules.advances(now.stages, sorted(now.people), person.pk)
+
+    def after(self, decision: Decision) -> "Standing":
+        """How things stand once this decision is stored."""
+        if decision.verdict != Decision.Verdict.APPROVED:
+            return self
+        return replace(self, given=(*self.given, decision))
+
+
+def standing(request: AccessRequest) -> Standing:
+    """How things stand with a request."""
+    return Standing(request, stages(request), tuple(_approvals(request)))
 
 
 def _approvals(request: AccessRequest) -> list[Decision]:
@@ -55,37 +106,11 @@ def _approvals(request: AccessRequest) -> list[Decision]:
     return list(given.select_related("approver").order_by("pk"))
 
 
-def progress(request: AccessRequest, fingerprint: str) -> Progress:
-    """How far the approvals of this plan have come, by stage."""
-    given = approvals(request, fingerprint)
-    return rules.progress(stages(request), [one.approver_id for one in given])
-
-
-def progress_now(request: AccessRequest) -> Progress:
-    """How far the approvals of the plan as it is now have come."""
-    given = _approvals(request)
-    # Most requests have no approval yet, and a fingerprint costs some queries.
-    mark = plan.fingerprint(spec_for_request(request)) if given else ""
-    people = [one.approver_id for one in given if one.fingerprint == mark]
-    return rules.progress(stages(request), people)
-
-
-def are_enough(request: AccessRequest, fingerprint: str) -> bool:
-    """Whether the approvals of this plan meet every stage."""
-    return progress(request, fingerprint).is_complete
-
-
 def asked_now(request: AccessRequest) -> frozenset[int]:
     """Keys of the people whose approval would bring a waiting request on: who is to be told."""
-    now = progress_now(request)
+    now = standing(request).progress_now()
     stage = now.open_stage
     return stage.people - now.people if stage else frozenset()
-
-
-def is_asked(person: User, request: AccessRequest) -> bool:
-    """Whether this person's approval would bring a waiting request on."""
-    now = progress_now(request)
-    return rules.advances(now.stages, sorted(now.people), person.pk)
 
 
 def has_decided(person: User, request: AccessRequest) -> bool:
@@ -142,12 +167,18 @@ class Tally:
 
 def tally(request: AccessRequest, fingerprint: str) -> Tally:
     """Who has approved the plan with this fingerprint, and who another one."""
-    every = _approvals(request)
-    given = [one for one in every if one.fingerprint == fingerprint]
     if request.state == RequestState.APPROVED:
         # What was decided stays as it was, whatever became of its approvers and of the offer.
+        every = _approvals(request)
+        given = [one for one in every if one.fingerprint == fingerprint]
         return Tally(given, _others(every, given), len(given))
-    met = rules.progress(stages(request), [one.approver_id for one in given])
+    return tally_of(standing(request), fingerprint)
+
+
+def tally_of(standing: Standing, fingerprint: str) -> Tally:
+    """The same of a request that waits."""
+    request, every, given = standing.request, standing.given, standing.of(fingerprint)
+    met = standing.progress(fingerprint)
     counted = [one for one in given if one.approver_id in met.people]
     by_stage = [
         StageTally(
@@ -175,7 +206,7 @@ def lost_since(grant: Grant) -> str:
         # No person stands for it, so nobody can have lost a right; the offer may have changed.
         still = request.offer.auto_approve and rules.needed(stages(request)) == 1
         return "" if still else "The rule that approved this does not hold any more."
-    given = approvals(request, grant.fingerprint)
+    given = [one for one in _approvals(request) if one.fingerprint == grant.fingerprint]
     if any(not one.approver.is_active for one in given):
         return "The requester or the approver has been switched off since the decision."
     needs = stages(request)

@@ -21,6 +21,7 @@ from accounts.models import (
 )
 from accounts.stages import Stage
 from provisioning import approvals
+from provisioning.approvals import Standing
 from provisioning.core.states import Phase, RequestState
 from provisioning.models import AccessRequest, Grant, Stop
 
@@ -59,15 +60,20 @@ def identity_for(person: User, offer: Offer) -> IamIdentity | None:
     return IamIdentity.objects.usable().filter(person=person, account=offer.pair.source).first()
 
 
-def can_request(person: User, offer: Offer, *, stages: Sequence[Stage] | None = None) -> Answer:
+def can_request(
+    person: User,
+    offer: Offer,
+    *,
+    stages: Sequence[Stage] | None = None,
+    stops: Iterable[Stop] | None = None,
+) -> Answer:
     """May this person ask for this offer? `stages` is what a request that exists already must
-    meet; without it, what a new one would."""
+    meet; without it, what a new one would. `stops` spares reading the red buttons that pause."""
     eligible = Offer.objects.open_to(person).filter(pk=offer.pk).exists()
     stages = offer.stages_for_new() if stages is None else stages
     answer = _request_answer(person, offer, eligible, stages, identity_for(person, offer))
-    return _answer(
-        *answer.reasons, *_paused(person, offer.pair, Stop.objects.pausing().with_things())
-    )
+    stops = Stop.objects.pausing().with_things() if stops is None else stops
+    return _answer(*answer.reasons, *_paused(person, offer.pair, stops))
 
 
 def can_request_each(person: User, offers: Sequence[Offer]) -> list[tuple[Offer, Answer]]:
@@ -113,9 +119,14 @@ def _paused(person: User, pair: AccountPair, stops: Iterable[Stop]) -> list[str]
     ]
 
 
-def not_stopped(person: User, pair: AccountPair) -> Answer:
+def stops_in_force() -> list[Stop]:
+    """The red buttons under which no access begins, for `not_stopped`."""
+    return list(Stop.objects.in_force().with_things())
+
+
+def not_stopped(person: User, pair: AccountPair, *, stops: Iterable[Stop] | None = None) -> Answer:
     """May this person's access through a pair begin, or last longer, as far as red buttons go?"""
-    return _answer(*_paused(person, pair, Stop.objects.in_force().with_things()))
+    return _answer(*_paused(person, pair, stops_in_force() if stops is None else stops))
 
 
 def can_stop(person: User) -> Answer:
@@ -243,28 +254,37 @@ def _too_few(person: User, stages: Sequence[Stage]) -> str | None:
     )
 
 
-def can_decide(person: User, request: AccessRequest, now: datetime) -> Answer:
-    """May this person approve or reject this request? Admins and superusers are no exception."""
+def can_decide(
+    person: User, request: AccessRequest, now: datetime, *, standing: Standing | None = None
+) -> Answer:
+    """May this person approve or reject this request? Admins and superusers are no exception.
+
+    `standing` spares reading what was approved so far.
+    """
     own = person.pk == request.requester_id
-    names_them = Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    if standing is None or own:
+        names_them = Offer.objects.decided_by(person).filter(pk=request.offer_id).exists()
+    else:
+        names_them = standing.names(person)
     closed = _no_longer_open(request, now)
     return _answer(
         *_basics(person),
         "Nobody decides on their own request." if own else None,
         None if names_them else "You are not an approver of this offer.",
         closed,
-        None if closed or own or not names_them else _not_asked(person, request),
+        None
+        if closed or own or not names_them
+        else _not_asked(person, standing or approvals.standing(request)),
     )
 
 
-def _not_asked(person: User, request: AccessRequest) -> str | None:
+def _not_asked(person: User, standing: Standing) -> str | None:
     """Why an approver of the offer has no say at this moment: they had it, or others are first."""
-    if approvals.has_decided(person, request):
+    if standing.has_approved(person):
         return "You have decided on this plan already. Somebody else must approve it too."
-    progress = approvals.progress_now(request)
-    if stage_rules.advances(progress.stages, sorted(progress.people), person.pk):
+    if standing.asks(person):
         return None
-    stage = progress.open_stage
+    stage = standing.progress_now().open_stage
     name = f"“{stage.name}”" if stage else "another stage"
     return f"The stage {name} is asked at this moment, and you are not named in it."
 
@@ -276,10 +296,13 @@ def _no_longer_open(request: AccessRequest, now: datetime) -> str | None:
     return "This request has lapsed: nobody decided in time." if request.lapses_at <= now else None
 
 
-def can_change_terms(person: User, request: AccessRequest, now: datetime) -> Answer:
-    """May this person put a shorter time or a later start in place of what was asked for?"""
+def can_change_terms(
+    person: User, request: AccessRequest, now: datetime, *, standing: Standing | None = None
+) -> Answer:
+    """May this person put a shorter time or a later start in place of what was asked for?
+    `standing` as in `can_decide`."""
     return _answer(
-        *can_decide(person, request, now).reasons,
+        *can_decide(person, request, now, standing=standing).reasons,
         "More time is approved as it was asked for, or rejected." if request.extends_id else None,
     )
 

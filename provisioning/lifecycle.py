@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from accounts.models import AccountPair, AwsAccount, User
 from audit.models import append, append_all, event
 from provisioning import approvals, rules
+from provisioning.approvals import Standing
 from provisioning.core.states import Phase, RequestState
 from provisioning.core.steps import PlanStep
 from provisioning.models import (
@@ -44,6 +45,9 @@ LONGEST_WAIT_TO_REMOVE = timedelta(seconds=75)
 lets us again nothing is left."""
 PAIR_RETRY = timedelta(minutes=1)
 PAIR_ENDING_RETRY = timedelta(seconds=15)
+
+
+_MOVED_ON = "This request has been decided or withdrawn meanwhile."
 
 
 class StaleState(Exception):
@@ -83,46 +87,55 @@ def _utc(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
+@transaction.atomic
 def move_request(
     request: AccessRequest, to: RequestState, *, actor: str, sentence: str, reason: str = ""
 ) -> None:
     """Move a pending request to its end state. Raises StaleState."""
-    with transaction.atomic():
-        moved = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
-        if moved.update(state=to) != 1:
-            raise StaleState("This request has been decided or withdrawn meanwhile.")
-        request.state = to
-        append(
-            kind=f"request:state:{to}",
-            actor=actor,
-            subject=request.subject,
-            sentence=sentence,
-            reason=reason,
-            data={"request": request.code},
-        )
+    _move_request(request, to, actor=actor, sentence=sentence, reason=reason)
 
 
-@transaction.atomic
-def decide(decision: Decision) -> Grant | None:
+def _move_request(
+    request: AccessRequest, to: RequestState, *, actor: str, sentence: str, reason: str
+) -> None:
+    """The same where a transaction is open that ends with a StaleState: without a savepoint."""
+    moved = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
+    if moved.update(state=to) != 1:
+        raise StaleState(_MOVED_ON)
+    request.state = to
+    append(
+        kind=f"request:state:{to}",
+        actor=actor,
+        subject=request.subject,
+        sentence=sentence,
+        reason=reason,
+        data={"request": request.code},
+    )
+
+
+@transaction.atomic(savepoint=False)
+def decide(decision: Decision, standing: Standing) -> Grant | None:
     """Store a decision. The first rejection, or the last approval that was missing, moves the
     request; enough approvals of one plan start or extend the grant.
 
-    Raises StaleState when the request, or the grant that it extends, has moved meanwhile.
+    `standing` was read in this transaction, after the request had been locked: of two approvers in
+    the same moment the second then sees the approval of the first. Raises StaleState when the
+    request, or the grant that it extends, has moved meanwhile.
     """
     request, person = decision.request, decision.approver
-    hold_request(request)
-    _store_once(decision)
+    decision.save(force_insert=True)
+    standing = standing.after(decision)
     state = RequestState(decision.verdict)
     if state is RequestState.APPROVED:
-        open_at = approvals.progress(request, decision.fingerprint).open_at
+        open_at = standing.progress(decision.fingerprint).open_at
         if open_at is not None:
-            _note_approval(decision, stage=open_at + 1)
+            _note_approval(decision, standing, stage=open_at + 1)
             return None
-    move_request(
+    _move_request(
         request,
         state,
         actor=person.username,
-        sentence=f"{person.label} {state} the request{_which(decision)}.",
+        sentence=f"{person.label} {state} the request{_which(decision, standing)}.",
         reason=decision.reason,
     )
     if state is not RequestState.APPROVED:
@@ -147,7 +160,7 @@ def approve_by_rule(request: AccessRequest, *, fingerprint: str, now: datetime) 
     Nobody approved, so nobody is named: the actor is the rule, and a trigger lets such a row
     stand only where the offer has one.
     """
-    hold_request(request)
+    _hold_request(request)
     trace = rules.trace(request, now, said="The rule of the offer approved.", by_rule=True)
     RuleApproval.objects.create(
         request=request, fingerprint=fingerprint, decided_at=now, trace=trace
@@ -162,40 +175,30 @@ def approve_by_rule(request: AccessRequest, *, fingerprint: str, now: datetime) 
     return _start_grant(request, fingerprint=fingerprint, actor=RULE, now=now)
 
 
-def hold_request(request: AccessRequest) -> None:
-    """Lock a request that waits, until the transaction ends. Raises StaleState.
-
-    Of two approvers in the same moment the second then sees the approval of the first.
-    """
+def _hold_request(request: AccessRequest) -> None:
+    """Lock a request that waits, until the transaction ends. Raises StaleState."""
     held = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
     if held.update(state=RequestState.PENDING) != 1:
-        raise StaleState("This request has been decided or withdrawn meanwhile.")
+        raise StaleState(_MOVED_ON)
 
 
-def _store_once(decision: Decision) -> None:
-    said = Decision.objects.filter(
-        request=decision.request, approver=decision.approver, fingerprint=decision.fingerprint
-    )
-    if said.exists():
-        raise StaleState("You have decided on this plan already.")
-    decision.save(force_insert=True)
-
-
-def _which(decision: Decision) -> str:
+def _which(decision: Decision, standing: Standing) -> str:
     """` (1 of 2 approvals)`, where more than one is needed."""
-    tally = approvals.tally(decision.request, decision.fingerprint)
+    tally = approvals.tally_of(standing, decision.fingerprint)
     plural = decision.verdict == Decision.Verdict.APPROVED and tally.needed > 1
     return f" ({tally.words})" if plural else ""
 
 
-def _note_approval(decision: Decision, *, stage: int) -> None:
+def _note_approval(decision: Decision, standing: Standing, *, stage: int) -> None:
     """More approvals are needed; `stage` is asked next, which lists of waiting requests go by."""
-    AccessRequest.objects.filter(pk=decision.request_id).update(stage=stage)
+    waiting = AccessRequest.objects.filter(pk=decision.request_id, state=RequestState.PENDING)
+    if waiting.update(stage=stage) != 1:
+        raise StaleState(_MOVED_ON)
     append(
         kind="request:approval",
         actor=decision.approver.username,
         subject=decision.request.subject,
-        sentence=f"{decision.approver.label} approved the request{_which(decision)}.",
+        sentence=f"{decision.approver.label} approved the request{_which(decision, standing)}.",
         reason=decision.reason,
         data={
             "request": decision.request.code,
@@ -232,7 +235,7 @@ def change_terms(
         next_look_at=now,
     )
     if changed != 1:
-        raise StaleState("This request has been decided or withdrawn meanwhile.")
+        raise StaleState(_MOVED_ON)
     request.terms_duration, request.terms_start = duration, starts_at
     append(
         kind="request:terms",

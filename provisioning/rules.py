@@ -9,9 +9,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import Group
+from django.db.models import Exists, OuterRef
 
 from accounts import stages as stage_rules
 from accounts.models import LONGEST_GRANT, Offer, people_demanded_by
+from accounts.stages import Stage
 from provisioning import approvals
 from provisioning.core import autoapproval
 from provisioning.core import trace as tracing
@@ -43,19 +45,24 @@ def _hours(offer: Offer) -> Hours | None:
     )
 
 
-def objections(request: AccessRequest, now: datetime) -> tuple[str, ...]:
-    """Why the offer's rule does not decide on a request at `now`, its look aside."""
+def objections(
+    request: AccessRequest, now: datetime, *, stages: Sequence[Stage] | None = None
+) -> tuple[str, ...]:
+    """Why the offer's rule does not decide on a request at `now`, its look aside. `stages` spares
+    reading what the request must meet."""
     rule = rule_of(request.offer)
     if rule is None:
         return ("The offer has no rule.",)
-    return autoapproval.objections(rule, _case(request, now))
+    return autoapproval.objections(
+        rule, _case(request, now, approvals.stages(request) if stages is None else stages)
+    )
 
 
-def _case(request: AccessRequest, now: datetime) -> Case:
+def _case(request: AccessRequest, now: datetime, stages: Sequence[Stage]) -> Case:
     group = request.offer.auto_group_id
     return Case(
         sensitivity=request.offer.sensitivity,
-        approvals_needed=stage_rules.needed(approvals.stages(request)),
+        approvals_needed=stage_rules.needed(stages),
         is_risky=people_demanded_by(request.profile_version.report) > 1,
         is_extension=request.extends_id is not None,
         duration=request.lasts,
@@ -69,37 +76,50 @@ def _case(request: AccessRequest, now: datetime) -> Case:
 
 
 def trace(
-    request: AccessRequest, now: datetime, *, said: str = "", by_rule: bool = False
+    request: AccessRequest,
+    now: datetime,
+    *,
+    stages: Sequence[Stage] | None = None,
+    said: str = "",
+    by_rule: bool = False,
 ) -> list[dict[str, Any]]:
     """Which rules hold for a request at `now`, as it is stored. It need not be stored itself yet.
 
-    `said` is the decision that it is stored with; `by_rule`: the rule made it.
+    `said` is the decision that it is stored with; `by_rule`: the rule made it. `stages` spares
+    reading what the request must meet.
     """
-    return tracing.in_data(tracing.trace(_facts(request, now, said, by_rule)))
+    return tracing.in_data(tracing.trace(_facts(request, now, stages, said, by_rule)))
 
 
-def _facts(request: AccessRequest, now: datetime, said: str, by_rule: bool) -> Facts:
+def _facts(
+    request: AccessRequest,
+    now: datetime,
+    stages: Sequence[Stage] | None,
+    said: str,
+    by_rule: bool,
+) -> Facts:
     offer, person = request.offer, request.requester
-    may_ask = list(offer.eligible_groups.order_by("name"))
-    theirs = set(person.groups.values_list("pk", flat=True))
+    stages = approvals.stages(request) if stages is None else stages
+    theirs = Exists(person.groups.filter(pk=OuterRef("pk")))
+    may_ask = list(offer.eligible_groups.order_by("name").annotate(is_theirs=theirs))
     has_rule = rule_of(offer) is not None
     return Facts(
         requester=person.label,
         by_name=offer.eligible_users.filter(pk=person.pk).exists(),
-        groups=_names(one for one in may_ask if one.pk in theirs),
-        other_groups=_names(one for one in may_ask if one.pk not in theirs),
+        groups=_names(one for one in may_ask if one.is_theirs),
+        other_groups=_names(one for one in may_ask if not one.is_theirs),
         duration=request.lasts,
         longest=offer.max_duration,
         own_limit=LONGEST_GRANT,
         ticket=request.ticket,
         ticket_required=offer.ticket_required,
         ticket_pattern=offer.ticket_pattern,
-        stages=_stages(request),
+        stages=_stages(request, stages),
         risk=request.profile_version.report.risk.words,
         by_risk=people_demanded_by(request.profile_version.report),
         rule=RuleFacts(
             exists=has_rule,
-            objections=objections(request, now) if has_rule and not by_rule else (),
+            objections=objections(request, now, stages=stages) if has_rule and not by_rule else (),
             has_decided=by_rule,
         ),
         other_offers=_other_offers(request),
@@ -111,8 +131,7 @@ def _names(groups: Iterable[Group]) -> list[str]:
     return [group.name for group in groups]
 
 
-def _stages(request: AccessRequest) -> Sequence[StageFacts]:
-    holds = approvals.stages(request)
+def _stages(request: AccessRequest, holds: Sequence[Stage]) -> Sequence[StageFacts]:
     rows = request.offer.stages.prefetch_related("people", "groups")
     pinned = dict(enumerate(request.quorums))
     return [

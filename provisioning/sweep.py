@@ -16,21 +16,19 @@ from django.db.models import Exists, OuterRef, Q
 from accounts import proposals
 from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity
 from audit.clock import database_now
-from provisioning import (
+from provisioning import hooks, lifecycle, tasks
+from provisioning.core.states import RequestState
+from provisioning.core.steps import Side
+from provisioning.engine import (
     converge,
     created_users,
     cutback,
     drift,
-    hooks,
-    lifecycle,
     onboard,
     pacing,
     retirement,
     switch_groups,
-    tasks,
 )
-from provisioning.core.states import RequestState
-from provisioning.core.steps import Side
 from provisioning.models import AccessRequest, DriftFinding, Grant, PasswordRequest, Stop
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from kombu import Connection, pools
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from provisioning import (
+from provisioning.engine import (
     autoapprove,
     converge,
     created_users,

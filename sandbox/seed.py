@@ -29,10 +29,11 @@ from accounts.models import (
     User,
 )
 from audit.models import append
-from provisioning import onboard, services
+from provisioning import services
 from provisioning.aws.errors import AwsError
 from provisioning.aws.sessions import assume
-from provisioning.entry import provisioner
+from provisioning.engine import onboard
+from provisioning.engine.entry import provisioner
 from sandbox import world
 from sandbox.people import PASSWORD, PEOPLE, Person
 from sandbox.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_NAMES

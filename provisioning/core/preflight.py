@@ -1,8 +1,8 @@
 """What speaks for and against a request before an approver is bothered.
 
-Facts in, findings out. `Facts` is what `provisioning.preview` read from both accounts; a part that
-could not be read is `Unread` and gives a finding of level `unknown`, never an error. Nothing here
-is a decision: `services.decide` refuses an approval while a finding `blocks`.
+Facts in, findings out. `Facts` is what `provisioning.engine.preview` read from both accounts; a
+part that could not be read is `Unread` and gives a finding of level `unknown`, never an error.
+Nothing here is a decision: `services.decide` refuses an approval while a finding `blocks`.
 """
 
 import re

@@ -5,9 +5,10 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from audit.clock import database_now
-from provisioning import keyset, listing, pages, services
+from provisioning import services
 from provisioning.core.states import Phase
 from provisioning.models import AccessRequest, Grant
+from provisioning.reading import keyset, listing, pages
 from provisioning.views.common import PAGE, STOP_POLLING, known_keys, person_of
 
 LATEST = 10

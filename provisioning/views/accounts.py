@@ -10,9 +10,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import AwsAccount
-from provisioning import onboard, services
+from provisioning import services
 from provisioning.core import onboarding_files
 from provisioning.core.onboarding_files import Installation
+from provisioning.engine import onboard
 from provisioning.views.common import (
     for_overseers,
     person_of,

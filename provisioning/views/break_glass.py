@@ -8,12 +8,13 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.models import SHORTEST_GRANT, Offer
 from audit.clock import database_now
-from provisioning import authz, pages
-from provisioning import break_glass as services
-from provisioning.forms import BreakGlassForm
+from provisioning import authz
+from provisioning.engine.preview import unseen_steps
+from provisioning.forms.break_glass import BreakGlassForm
 from provisioning.models import BreakGlass
-from provisioning.preview import unseen_steps
-from provisioning.use_cases import Refused
+from provisioning.reading import pages
+from provisioning.services import break_glass as services
+from provisioning.services.common import Refused
 from provisioning.views.common import PAGE, person_of, posted
 
 

@@ -15,10 +15,11 @@ from accounts.models import Offer, User
 from accounts.services import star as star_offer
 from accounts.stages import needed
 from audit.clock import database_now
-from provisioning import authz, pages, services
-from provisioning.ask_forms import AskForm, prefilled, reading
-from provisioning.catalogue import catalogue
+from provisioning import authz, services
+from provisioning.forms.asking import AskForm, prefilled, reading
 from provisioning.models import AccessRequest, Grant
+from provisioning.reading import pages
+from provisioning.reading.catalogue import catalogue
 from provisioning.views.common import person_of, posted
 
 MOST_TOGETHER: Final = 10

@@ -10,9 +10,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 
 from accounts.models import User
-from provisioning import keyset
-from provisioning.keyset import Order
 from provisioning.models import AccessRequest, Grant
+from provisioning.reading import keyset
+from provisioning.reading.keyset import Order
 
 PAGE = 50
 STOP_POLLING = 286

@@ -11,11 +11,11 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import AwsAccount, IamIdentity, User
-from provisioning import user_services
 from provisioning.core.console import sign_in_url
+from provisioning.forms.created_users import CreateUserForm
 from provisioning.models import PasswordRequest
-from provisioning.use_cases import Refused
-from provisioning.user_forms import CreateUserForm
+from provisioning.services import created_users as services
+from provisioning.services.common import Refused
 from provisioning.views.common import STOP_POLLING, person_of, posted
 
 
@@ -36,7 +36,7 @@ def create_user(request: HttpRequest) -> HttpResponse:
     """Have an IAM user made for a person."""
     admin = _admin(request)
     form = CreateUserForm(posted(request))
-    if form.saved(lambda: user_services.create_user(admin=admin, identity=form.instance)):
+    if form.saved(lambda: services.create_user(admin=admin, identity=form.instance)):
         messages.success(request, f"A worker makes the IAM user {form.instance} now.")
         return redirect("accounts:identities")
     possible = AwsAccount.objects.filter(may_create_users=True).exists()
@@ -50,12 +50,12 @@ def remove_user(request: HttpRequest, pk: int) -> HttpResponse:
     """Confirm, then have an IAM user removed that Sallyport created."""
     admin = _admin(request)
     identity = _ours(pk)
-    reasons = user_services.why_not_removable(identity)
+    reasons = services.why_not_removable(identity)
     status = 200
     if request.method == "POST":
         try:
-            user_services.remove_user(admin=admin, identity=identity)
-        except user_services.NotNow as error:
+            services.remove_user(admin=admin, identity=identity)
+        except services.NotNow as error:
             reasons, status = [str(error)], 409
         else:
             messages.success(request, f"A worker removes the IAM user {identity} now.")
@@ -73,7 +73,7 @@ def password(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"identity": identity, "last": identity.passwords.first()}
     if request.method == "POST":
         try:
-            asked = user_services.ask_password(admin=admin, identity=identity)
+            asked = services.ask_password(admin=admin, identity=identity)
         except Refused as refused:
             raise PermissionDenied(str(refused)) from refused
         return _password_page(request, asked.request, whole=True, private_key=asked.private_key)
@@ -96,8 +96,8 @@ def password_show(request: HttpRequest, pk: int) -> HttpResponse:
     if asked.state != "sealed":
         return _password_page(request, asked, whole=whole, private_key=private_key)
     try:
-        text = user_services.show_password(admin=admin, request=asked, private_key=private_key)
-    except user_services.NotNow as error:
+        text = services.show_password(admin=admin, request=asked, private_key=private_key)
+    except services.NotNow as error:
         return _password_page(request, asked, whole=whole, problem=str(error))
     return _password_page(request, asked, whole=whole, text=text)
 

@@ -12,11 +12,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.models import AwsAccount
 from audit.clock import database_now
-from provisioning import authz, pages, services
+from provisioning import authz, services
 from provisioning.core.drift import Kind, Thing, side_by_side
-from provisioning.forms import DriftFilterForm, RepairForm
+from provisioning.forms.drift import DriftFilterForm, RepairForm
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccountScan, DriftFinding
+from provisioning.reading import pages
 from provisioning.views.common import PAGE, for_overseers, load_grant, person_of, posted
 
 URGENT_FIRST = Case(When(kind=Kind.WIDENED, then=0), When(kind=Kind.NARROWED, then=1), default=2)

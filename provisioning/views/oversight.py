@@ -5,8 +5,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from audit.clock import database_now
-from provisioning import export, keyset, listing, pages
-from provisioning.forms import AuditFilterForm, GrantFilterForm
+from provisioning.forms.filters import AuditFilterForm, GrantFilterForm
+from provisioning.reading import export, keyset, listing, pages
 from provisioning.views.common import (
     PAGE,
     chosen_order,

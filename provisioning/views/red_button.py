@@ -11,12 +11,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.models import AccountPair, AwsAccount, User
-from provisioning import red_button as services
-from provisioning.forms import StopForm, StopSearchForm
+from provisioning.forms.ending import StopForm, StopSearchForm
 from provisioning.lifecycle import StaleState
 from provisioning.models import Stop
-from provisioning.red_button import Thing
-from provisioning.use_cases import Refused
+from provisioning.services import red_button as services
+from provisioning.services.common import Refused
+from provisioning.services.red_button import Thing
 from provisioning.views.common import PAGE, STOP_POLLING, for_overseers, person_of, posted
 
 MATCHES = 10

@@ -16,22 +16,14 @@ from accounts.models import Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import approvals as approval_rules
-from provisioning import authz, keyset, listing, pages, questions, services
-from provisioning import break_glass as emergencies
-from provisioning import terms as terms_service
+from provisioning import authz, services
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
-from provisioning.forms import (
-    CommentForm,
-    DecidedFilterForm,
-    DecisionForm,
-    ExtendForm,
-    GiveBackForm,
-    InboxFilterForm,
-    ReviewForm,
-    RevokeForm,
-    TermsForm,
-)
+from provisioning.forms.asking import ExtendForm
+from provisioning.forms.break_glass import ReviewForm
+from provisioning.forms.deciding import CommentForm, DecisionForm, TermsForm
+from provisioning.forms.ending import GiveBackForm, RevokeForm
+from provisioning.forms.filters import DecidedFilterForm, InboxFilterForm
 from provisioning.lifecycle import StaleState
 from provisioning.models import (
     AccessRequest,
@@ -41,6 +33,10 @@ from provisioning.models import (
     Grant,
     Review,
 )
+from provisioning.reading import keyset, listing, pages
+from provisioning.services import break_glass as emergencies
+from provisioning.services import questions
+from provisioning.services import terms as terms_service
 from provisioning.specs import spec_for_request
 from provisioning.views.common import (
     PAGE,
@@ -118,18 +114,23 @@ def request_page(request: HttpRequest, code: str) -> HttpResponse:
 
 def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any]:
     now, grant = database_now(), pages.grant_of(asked)
-    own = person_of(request).pk == asked.requester_id
+    person = person_of(request)
+    own = person.pk == asked.requester_id
+    waits = asked.state == RequestState.PENDING
+    standing = approval_rules.standing(asked) if waits else None
     return {
         "asked": asked,
         "grant": grant,
         "offer": asked.offer,
         "stage": pages.stage(asked, grant, now),
         "progress": pages.progress(asked, grant, now),
-        "doors": pages.doors(person_of(request), asked, grant, now),
+        "doors": pages.doors(person, asked, grant, now, standing=standing),
         "access": pages.access(grant, now) if grant and own else None,
         "again": pages.ask_again_query(asked, grant) if own else "",
         "decision": asked.decision,
-        "tally": approval_rules.tally(asked, _counting(asked, grant)),
+        "tally": approval_rules.tally_of(standing, standing.mark)
+        if standing
+        else approval_rules.tally(asked, _counting(asked, grant)),
         "extensions": grant.extensions.prefetch_related("decisions__approver") if grant else (),
         "extended": asked.extends,
         "events": AuditEvent.objects.about(asked.subject),
@@ -177,13 +178,14 @@ def _request_page(
 @require_POST
 def decide(request: HttpRequest, code: str) -> HttpResponse:
     """Approve or reject."""
-    asked = load(request, code)
     form = DecisionForm(request.POST)
     if not form.is_valid():
-        return _request_page(request, asked, form=form, status=422)
+        return _request_page(request, load(request, code), form=form, status=422)
+    visible = AccessRequest.objects.visible_to(person_of(request)).select_related("requester")
+    asked = get_object_or_404(visible.defer("preview", "trace"), code=code)
     verdict = Decision.Verdict(form.cleaned_data["verdict"])
     try:
-        services.decide(
+        grant = services.decide(
             approver=person_of(request),
             request=asked,
             verdict=verdict,
@@ -196,9 +198,9 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
         return _refused(request, code, refused)
     except (StaleState, services.PlanMoved) as moved:
         return _conflict(request, code, str(moved))
-    asked.refresh_from_db(fields=["state"])
-    waits = " One more approver decides." if asked.state == RequestState.PENDING else ""
-    messages.success(request, f"You {verdict} the request of {asked.requester.label}.{waits}")
+    waits = verdict == Decision.Verdict.APPROVED and grant is None
+    more = " One more approver decides." if waits else ""
+    messages.success(request, f"You {verdict} the request of {asked.requester.label}.{more}")
     return redirect(asked)
 
 

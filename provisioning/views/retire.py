@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import AccountPair, AwsAccount, Offer, User
-from provisioning import retire as services
-from provisioning.forms import RetireForm
-from provisioning.retirement import Thing, dependents
-from provisioning.use_cases import Refused
+from provisioning.engine.retirement import Thing, dependents
+from provisioning.forms.ending import RetireForm
+from provisioning.services import retire as services
+from provisioning.services.common import Refused
 from provisioning.views.common import PAGE, person_of, posted
 
 confirmed_view = require_http_methods(["GET", "POST"])

@@ -9,9 +9,10 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import look_up_targets
 from audit.clock import database_now
-from provisioning import pages, together
-from provisioning.forms import MOST, TogetherForm
+from provisioning.forms.deciding import MOST, TogetherForm
 from provisioning.models import AccessRequest, Decision
+from provisioning.reading import pages
+from provisioning.services import together
 from provisioning.views.common import person_of
 
 

@@ -19,7 +19,7 @@ from accounts.proposals import Stale
 from accounts.refusals import Refused
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import retire
+from provisioning.services import retire
 from tests.accounts.offers import save
 from tests.factories import GroupFactory, OfferFactory, ProposalFactory, UserFactory
 

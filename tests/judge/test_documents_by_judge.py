@@ -12,9 +12,10 @@ import pytest
 from django.conf import settings
 
 from accounts.models import AwsAccount, Offer, User
-from provisioning import converge, services
+from provisioning import services
 from provisioning.aws.errors import AwsError
 from provisioning.core import documents, retirement
+from provisioning.engine import converge
 from provisioning.models import Grant
 from sandbox import world
 from tests.aws_world import Approved, Aws

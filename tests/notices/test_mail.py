@@ -18,8 +18,9 @@ from notices.gather import gather
 from notices.models import Notice, Preferences
 from notices.story import Reader, story_of
 from notices.topics import BY_KEY, TOPICS
-from provisioning import break_glass, services
+from provisioning import services
 from provisioning.models import AccessRequest, Grant
+from provisioning.services import break_glass
 from tests.conftest import ClientFor
 from tests.factories import (
     AccessRequestFactory,

@@ -12,7 +12,7 @@ from notices.gather import gather
 from notices.models import Notice, Preferences, Route
 from notices.topics import TOPICS
 from provisioning.models import Grant
-from provisioning.use_cases import Refused
+from provisioning.services.common import Refused
 from tests.conftest import ClientFor
 from tests.notices.conftest import Happen
 

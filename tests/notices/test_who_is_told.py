@@ -18,9 +18,10 @@ from notices.models import HeardEvent, Notice, Preferences, Reading, Reminder, R
 from notices.story import Reader, story_of
 from notices.texts import PROPOSAL_ENDS
 from notices.topics import BY_KEY, KINDS, TOPICS, topics_for
-from provisioning import break_glass, services
+from provisioning import services
 from provisioning.core.plan import fingerprint
 from provisioning.models import AccessRequest, Grant, Review
+from provisioning.services import break_glass
 from provisioning.specs import spec_for_request
 from tests.factories import (
     AccessRequestFactory,

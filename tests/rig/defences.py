@@ -31,10 +31,10 @@ class Defence:
     cases: tuple[str, ...] = ()
 
 
-CONVERGE: Final = "tests/provisioning/test_converge.py"
+CONVERGE: Final = "tests/provisioning/engine/test_converge.py"
 JUDGE: Final = "tests/judge/test_documents_by_judge.py"
 PLAN: Final = "tests/core/test_plan.py"
-RULES: Final = "tests/provisioning/test_rules.py"
+RULES: Final = "tests/provisioning/test_database_rules.py"
 
 DEFENCES: Final = (
     Defence(
@@ -42,7 +42,7 @@ DEFENCES: Final = (
         "a worker applies a plan that nobody approved",
         (
             Edit(
-                "provisioning/converge.py",
+                "provisioning/engine/converge.py",
                 "    if plan.fingerprint(decided) != grant.fingerprint:\n",
                 "    if grant.fingerprint is None:\n",
             ),
@@ -81,7 +81,7 @@ DEFENCES: Final = (
             ),
         ),
         tests=(
-            "tests/provisioning/test_services.py::test_a_claimed_grant_is_not_claimed_twice_until_the_lease_is_over",
+            "tests/provisioning/services/test_requests.py::test_a_claimed_grant_is_not_claimed_twice_until_the_lease_is_over",
             f"{CONVERGE}::test_a_worker_in_the_midst_does_not_take_back_what_a_person_asked_for",
         ),
     ),
@@ -122,7 +122,7 @@ DEFENCES: Final = (
         "a removal begins with the clean-up, and locks out last",
         (
             Edit(
-                "provisioning/settle.py",
+                "provisioning/engine/settle.py",
                 "        self._lock_out()\n        if self._nobody",
                 "        if self._nobody",
             ),
@@ -140,7 +140,7 @@ DEFENCES: Final = (
         "a step that was answered counts as the state of AWS",
         (
             Edit(
-                "provisioning/settle.py",
+                "provisioning/engine/settle.py",
                 "                self.assumed = self._apply(clients, todo, found)\n"
                 "                return False\n",
                 "                self.assumed = self._apply(clients, todo, found)\n"
@@ -163,7 +163,7 @@ DEFENCES: Final = (
                 "    if policy is not None and not policy:\n",
             ),
         ),
-        tests=("tests/provisioning/test_sessions.py",),
+        tests=("tests/provisioning/aws/test_sessions.py",),
     ),
     Defence(
         "the sweep without a broker",
@@ -176,8 +176,8 @@ DEFENCES: Final = (
             ),
         ),
         tests=(
-            "tests/provisioning/test_sweep.py::test_without_a_broker_the_sweeper_does_the_work_itself",
-            "tests/provisioning/test_sweep.py::test_when_no_worker_takes_up_a_nudge_the_sweeper_does_the_work_itself",
+            "tests/provisioning/engine/test_sweep.py::test_without_a_broker_the_sweeper_does_the_work_itself",
+            "tests/provisioning/engine/test_sweep.py::test_when_no_worker_takes_up_a_nudge_the_sweeper_does_the_work_itself",
         ),
     ),
     Defence(

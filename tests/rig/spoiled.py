@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from audit.clock import database_now
-from provisioning import converge
+from provisioning.engine import converge
 from provisioning.models import Grant
 from tests.rig.cases import Cases
 from tests.rig.invariants import check_everything, check_no_orphans, check_usable

@@ -27,8 +27,9 @@ from django.test import override_settings
 
 from accounts.models import AccountPair, AwsAccount, Offer, User
 from audit.clock import database_now
-from provisioning import converge, lifecycle, services, switch_groups
+from provisioning import lifecycle, services
 from provisioning.core.states import Phase
+from provisioning.engine import converge, switch_groups
 from provisioning.models import Grant
 from provisioning.sweep import Sweeper
 from sandbox import world

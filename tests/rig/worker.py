@@ -46,7 +46,7 @@ def _say(answers: TextIO, **told: int) -> None:
 
 
 def _jobs() -> dict[str, Callable[[int], None]]:
-    from provisioning import converge, switch_groups
+    from provisioning.engine import converge, switch_groups
 
     return {"converge": converge.converge, "prepare_pair": switch_groups.prepare_pair}
 

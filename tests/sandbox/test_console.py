@@ -17,9 +17,10 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AwsAccount, Offer, User
-from provisioning import converge, onboard, services, specs
+from provisioning import services, specs
 from provisioning.core import naming, plan
 from provisioning.core.console import SwitchRole, sign_in_url, switch_role_url
+from provisioning.engine import converge, onboard
 from provisioning.models import Decision, Grant
 from sandbox import console, world
 from sandbox.views import COOKIE

@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.clock import database_now
-from provisioning import preview
 from provisioning.core.states import RequestState
+from provisioning.engine import preview
 from provisioning.models import AccessRequest
-from provisioning.pages import PlanView, plan_view
+from provisioning.reading.pages import PlanView, plan_view
 
 
 class Command(BaseCommand):

@@ -1,0 +1,1 @@
+"""What pages, lists and files show, made from rows. Nothing here writes."""
