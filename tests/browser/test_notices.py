@@ -1,7 +1,7 @@
 """Who is told what: a person chooses, the mail leads in, and an admin sees what was delivered."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import Visit, Visitor
 from tests.browser.test_asking import ask_by_rule, give_back
@@ -12,6 +12,10 @@ pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("
 TOPIC = "Your access is active: how to get in"
 
 
+def code_of(path: str) -> str:
+    return path.strip("/").rpartition("/")[2]
+
+
 def choose(alice: Visitor, *, wanted: bool) -> None:
     alice.open("/notices/")
     alice.page.get_by_label(TOPIC).set_checked(wanted)
@@ -20,36 +24,36 @@ def choose(alice: Visitor, *, wanted: bool) -> None:
     expect(alice.page.get_by_label(TOPIC)).to_be_checked(checked=wanted)
 
 
-def use_and_give_back(alice: Visitor) -> str:
-    """Access by rule, from its beginning to its end. Returns its code."""
-    path = ask_by_rule(alice)
-    expect(alice.page.get_by_role("link", name="Switch role")).to_be_visible()
-    give_back(alice)
-    return path.strip("/").rpartition("/")[2]
+def delivered(dana: Visitor, about: str) -> Locator:
+    """Rows of the delivery log that say that alice was told of something."""
+    told = dana.page.locator("tbody tr", has_text="Alice Ashby").filter(has_text="Sent")
+    return told.filter(has_text=about)
 
 
-def test_a_person_turns_a_topic_off_and_the_log_has_none_of_it(visit: Visit) -> None:
+def test_a_person_turns_a_topic_off_and_is_told_of_the_rest(visit: Visit) -> None:
     alice, dana = visit("alice"), visit("dana")
     choose(alice, wanted=False)
-    code = use_and_give_back(alice)
-    rows = dana.page.locator("tbody tr", has_text="Alice Ashby")
-    # What is told last of all: everything before it has been thought of by then.
-    ended = rows.filter(has_text="Access has ended").filter(has_text="Sent")
-    dana.open_until(f"/notices/log/?q={code}", ended)
-    expect(rows.filter(has_text="Access is active")).to_have_count(0)
-    choose(alice, wanted=True)
-
-
-def test_the_mail_that_access_is_active_leads_in(visit: Visit) -> None:
-    alice, dana = visit("alice"), visit("dana")
     path = ask_by_rule(alice)
-    code = path.strip("/").rpartition("/")[2]
+    expect(alice.page.get_by_role("link", name="Switch role")).to_be_visible()
+    dana.open(f"{path}revoke/")
+    dana.page.get_by_label("Reason").fill("The buckets are counted.")
+    dana.page.get_by_role("button", name="Revoke access").click()
+
+    # What happened later is told, and nobody can choose not to know of it.
+    revoked = delivered(dana, "Access was revoked")
+    dana.open_until(f"/notices/log/?q={code_of(path)}", revoked)
+    expect(delivered(dana, "Access is active")).to_have_count(0)
+    expect(alice.page.locator("#status .badge-ended")).to_be_visible()
+
+
+def test_a_person_turns_it_on_again_and_the_mail_leads_in(visit: Visit) -> None:
+    alice, dana = visit("alice"), visit("dana")
+    choose(alice, wanted=True)
+    path = ask_by_rule(alice)
     expect(alice.page.get_by_role("link", name="Switch role")).to_be_visible()
     ends = str(alice.page.locator("#status time[data-countdown]").get_attribute("datetime"))
 
-    told = dana.page.locator("tbody tr", has_text="Access is active").filter(has_text="Sent")
-    dana.open_until(f"/notices/log/?q={code}", told)
-    expect(told).to_contain_text("Alice Ashby")
+    dana.open_until(f"/notices/log/?q={code_of(path)}", delivered(dana, "Access is active"))
     dana.open("/sandbox/mail/")
     dana.page.get_by_role("link", name="Your access to Workload is active").first.click()
     mail = dana.page.locator("main")
