@@ -19,10 +19,11 @@ from audit.models import AuditEvent
 from provisioning.models import AccessRequest, BreakGlass, Decision, Grant, Stop
 from tests.rig.cases import Violation
 from tests.rig.goals import LOST, UNENTITLED
-from tests.rig.rules import LONGEST_EMERGENCY, People, Rules
+from tests.rig.rules import LONGEST_BY_RULE, LONGEST_EMERGENCY, People, Rules
 from tests.rig.stand import fresh
 
 REVIEWERS: Final = 2
+RULE: Final = "system:rule"
 MINUTE: Final = timedelta(minutes=1)
 
 
@@ -62,7 +63,7 @@ def approvals_by_events(request: AccessRequest) -> list[Seen]:
         data: dict[str, Any] = one.data
         if one.kind in {"request:state:pending", "request:terms"}:
             minutes, starts_at = data["minutes"], data["starts_at"]
-        if one.kind in {"request:approval", "request:state:approved"}:
+        if one.kind in {"request:approval", "request:state:approved"} and one.actor != RULE:
             given.append(Seen(one.actor, minutes, starts_at))
     return given
 
@@ -114,7 +115,10 @@ class Auditor:
         told = approvals_by_events(request)
         if [one.approver.username for one in given] != [one.who for one in told]:
             raise Violation(UNENTITLED, (request.code, "approvals without events", given, told))
-        if request.state == "approved" and request.taken is None:
+        if request.decided_by_rule is not None:
+            if request.lasts > LONGEST_BY_RULE or given or request.terms_at or request.extends_id:
+                raise Violation(UNENTITLED, (request.code, "is nothing for a rule"))
+        elif request.state == "approved" and request.taken is None:
             if not given or not self._are_enough(request, given[-1], any):
                 raise Violation(UNENTITLED, (request.code, "too few approvals", told))
             if any(one.verdict == "rejected" for one in request.decisions.all()):
@@ -157,6 +161,9 @@ class Auditor:
     def _latest(self, request: AccessRequest) -> datetime:
         if request.taken is not None:
             return request.taken.taken_at + LONGEST_EMERGENCY
+        if request.decided_by_rule is not None:
+            start = request.starts_at or request.decided_by_rule.decided_at
+            return max(start, request.decided_by_rule.decided_at) + request.duration
         given = _approvals(request)
         pairs = zip(given, approvals_by_events(request), strict=True)
         counted = [(one, seen) for one, seen in pairs if one.fingerprint == given[-1].fingerprint]
@@ -261,4 +268,6 @@ def _decided_at(request: AccessRequest) -> datetime | None:
     """When access, or more of it, was given; None where it was not."""
     if request.state != "approved":
         return None
+    if request.decided_by_rule is not None:
+        return request.decided_by_rule.decided_at
     return request.taken.taken_at if request.taken else _approvals(request)[-1].decided_at

@@ -3,6 +3,7 @@
 Nobody here knows whether they may. What is accepted is remembered; what must not be is asserted.
 """
 
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -20,7 +22,7 @@ from django.test import Client
 
 from accounts.models import User
 from audit.clock import database_now
-from provisioning.models import AccessRequest, BreakGlass, Grant, Stop
+from provisioning.models import AccessRequest, BreakGlass, Decision, Grant, Stop
 from sandbox import people as sandbox
 from tests.rig.product import Product
 from tests.rig.rules import APPROVERS, LONGEST_EMERGENCY, Rules
@@ -66,7 +68,11 @@ class People:
         self.rig = self.product.rig
         self.first_request = (AccessRequest.objects.aggregate(Max("pk"))["pk__max"] or 0) + 1
         self.first_stop = (Stop.objects.aggregate(Max("pk"))["pk__max"] or 0) + 1
-        self.offers = {"plain": self.rig.cast.offer, "strict": self.product.strict}
+        self.offers = {
+            "plain": self.rig.cast.offer,
+            "strict": self.product.strict,
+            "ruled": self.product.ruled,
+        }
         self.rules = Rules(self.product.strict, self.shape)
 
     def tell(self, what: str) -> None:
@@ -120,6 +126,23 @@ class People:
             starts_at=f"{start:%Y-%m-%dT%H:%M:%S}" if later else "",
         )
         return self._taken(self._post(username, times, path, **form), self.asked)
+
+    def ask_together(self, username: str, minutes: int, later: int, *offers: str) -> str:
+        """For several offers in one go: for all of them, or none."""
+        keys = [self.offers[one].pk for one in offers]
+        start = database_now() + later * MINUTE
+        path = f"/offers/request/?{urlencode({'offer': keys}, doseq=True)}"
+        durations = {f"duration_{one}": f"{minutes} min" for one in keys}
+        wish = {"starts_at": f"{start:%Y-%m-%dT%H:%M:%S}"} if later else {}
+        form = self.browser(username).fill_in(path, reason=REASON, **durations, **wish)
+        before = AccessRequest.objects.aggregate(Max("pk"))["pk__max"] or 0
+        page = self._post(username, 1, path, **form)[0]
+        made = list(AccessRequest.objects.filter(pk__gt=before, requester__username=username))
+        assert len(made) in {0, len(keys)}, f"{page.status}, and {made} of {offers}"
+        if page.accepted and not page.location.startswith("/sign-in/"):
+            assert made, f"{username} was told that all is with the approvers."
+            self.asked |= {one.code for one in made}
+        return f"{page.status} {made}"
 
     def extend(self, nth: int, times: int, minutes: int) -> str:
         """Ask for more time on one's own access."""
@@ -176,6 +199,25 @@ class People:
             others = (self.browser(one).decision(code, verdict=verdict) for one in APPROVERS)
             form |= next((one for one in others if "fingerprint" in one), {})
         return form
+
+    def decide_together(self, who: str, verdict: str) -> str:
+        """On all that waits at once: on each of them, or on none."""
+        codes = [one.code for one in self._waiting()]
+        if not codes:
+            return "nobody waits"
+        path = "/approvals/together/"
+        page = self.browser(who).get(f"{path}?{urlencode({'pick': codes}, doseq=True)}")
+        picks = re.findall(r'value="([a-z0-9]+:[0-9a-f]{64})"', page.text)
+        said = Decision.objects.filter(request__code__in=codes, approver__username=who)
+        before = said.count()
+        page = self._post(who, 1, path, picks=picks, verdict=verdict, reason="So be it.")[0]
+        new = said.count() - before
+        assert new in {0, len(codes)}, f"{page.status}, and {new} of {codes}"
+        if page.accepted and page.location == "/approvals/":
+            assert new, f"{who} was told that all of {codes} are decided."
+            if verdict == "approved":
+                self.approved |= {(who, code) for code in codes}
+        return f"{page.status} {codes}"
 
     def change_terms(self, nth: int, who: str, minutes: int, later: int) -> str:
         """An approver puts a shorter time in place of what was asked for, or a later start."""

@@ -17,7 +17,7 @@ from tests.rig.rules import APPROVERS, ON_CALL, OWNERS
 from tests.rig.run import Run, put_back
 
 PEOPLE: Final = ("alice", "erin")
-OFFERS: Final = ("plain", "strict")
+OFFERS: Final = ("plain", "plain", "strict", "strict", "ruled")
 MINUTES: Final = (5, 6, 12, 45)
 EMERGENCIES: Final = (5, 5, 12, 20, 30, 31, 120)
 """Minutes that somebody takes; more than 30 nobody may."""
@@ -76,6 +76,16 @@ def _ask(chance: Random) -> tuple[Any, ...]:
     return chance.choice(PEOPLE), chance.choice(MINUTES), later, times, offer
 
 
+def _ask_together(chance: Random) -> tuple[Any, ...]:
+    offers = chance.sample(sorted(set(OFFERS)), chance.choice((2, 3)))
+    return chance.choice(PEOPLE), chance.choice(MINUTES), chance.choice((0, 0, 4)), *offers
+
+
+def _decide_together(chance: Random) -> tuple[Any, ...]:
+    verdicts = ("approved", "approved", "approved", "rejected")
+    return chance.choice(("bob", "bob", "grace")), chance.choice(verdicts)
+
+
 def _approve(chance: Random) -> tuple[Any, ...]:
     return *_nth(chance), chance.choice(("bob", "bob", "bob", *APPROVERS, *PEOPLE))
 
@@ -127,8 +137,10 @@ def _process(chance: Random) -> tuple[Any, ...]:
 ACTIONS: Final[dict[str, tuple[float, Draw]]] = {
     # People.
     "ask": (4.5, _ask),
+    "ask_together": (0.8, _ask_together),
     "approve": (5, _approve),
     "pass_around": (3, _pass_around),
+    "decide_together": (1, _decide_together),
     "change_terms": (0.8, _change_terms),
     "decide_on_former_terms": (0.6, _decide_on_former_terms),
     "reject": (0.4, _nth),

@@ -1,7 +1,7 @@
-"""What the stricter offer of a run asks for, and who is in its groups.
+"""What the offers of a run ask for, and who is in their groups.
 
-It is drawn with the run, changed by people in it, and remembered with the time of each change: the
-judge of decisions (tests/rig/auditor.py) asks here which rules held, and not the product.
+Stages are drawn with the run, changed by people in it, and remembered with the time of each change:
+the judge of decisions (tests/rig/auditor.py) asks here which rules held, and not the product.
 """
 
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from tests.rig.stand import Cast
 OWNERS: Final = "Owners"
 ON_CALL: Final = "On call"
 LONGEST_EMERGENCY: Final = timedelta(minutes=30)
+LONGEST_BY_RULE: Final = timedelta(minutes=6)
 APPROVERS: Final = ("bob", "grace", "heidi", "ivan")
 """Everybody who approves something; bob in each shape."""
 MEMBERS: Final = {OWNERS: ("grace", "heidi"), ON_CALL: ("erin",)}
@@ -64,6 +65,21 @@ def strict_offer(cast: Cast) -> Offer:
         eligible_users=[cast.alice, User.objects.get(username="erin")],
         break_glass_group=Group.objects.get(name=ON_CALL),
         break_glass_longest=LONGEST_EMERGENCY,
+    )
+    return offer
+
+
+def ruled_offer(cast: Cast) -> Offer:
+    """An offer that a rule decides on where little is asked for, and else bob."""
+    offer: Offer = OfferFactory.create(
+        pair=cast.pair,
+        profile=AccessProfileFactory.create(name="Security read-only, by rule"),
+        max_duration=timedelta(days=7),
+        eligible_users=[cast.alice, User.objects.get(username="erin")],
+        approver_users=[cast.bob],
+        sensitivity="low",
+        auto_approve=True,
+        auto_longest=LONGEST_BY_RULE,
     )
     return offer
 
