@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from accounts.durations import MINUTE
 from accounts.models import SHORTEST_GRANT, Offer, User
 from accounts.stages import needed
 from audit.clock import database_now
@@ -23,8 +24,6 @@ from provisioning.services.common import (
     refusals_recorded,
     require,
 )
-
-MINUTE = timedelta(minutes=1)
 
 
 def unsaved(person: User, offer: Offer, duration: timedelta, reason: str = "") -> AccessRequest:
