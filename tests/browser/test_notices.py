@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import Visit, Visitor
+from tests.browser.rules import look
 from tests.browser.test_asking import ask_by_rule, give_back
 
 # All of them in one process: they share one running demo.
@@ -37,6 +38,7 @@ def test_a_person_turns_a_topic_off_and_is_told_of_the_rest(visit: Visit) -> Non
     expect(alice.page.get_by_role("link", name="Switch role")).to_be_visible()
     dana.open(f"{path}revoke/")
     dana.page.get_by_label("Reason").fill("The buckets are counted.")
+    look(dana)
     dana.page.get_by_role("button", name="Revoke access").click()
 
     # What happened later is told, and nobody can choose not to know of it.
@@ -63,4 +65,5 @@ def test_a_person_turns_it_on_again_and_the_mail_leads_in(visit: Visit) -> None:
     way_in = alice.page.request.get(f"{alice.base}{path}switch-role/", max_redirects=0)
     for part in (str(signing_in), way_in.headers["location"], ends[11:16]):
         expect(mail).to_contain_text(part)
+    look(dana)
     give_back(alice)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.browser.conftest import Visit
+from tests.browser.rules import look
 
 pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
 
@@ -26,6 +27,7 @@ def test_a_reviewer_keeps_what_they_are_asked_about(visit: Visit) -> None:
     charlie.page.get_by_label("Asked").select_option("all")
     charlie.page.get_by_role("button", name="Filter").click()
     charlie.page.get_by_label("Alice Ashby: may ask").first.check()
+    look(charlie)
     charlie.page.get_by_label("Reason").fill("She works there.")
     charlie.page.get_by_role("button", name="Keep what is chosen").click()
     charlie.page.get_by_text("1 item kept.").wait_for()

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.browser.conftest import Visit
+from tests.browser.rules import look
 
 pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
 
@@ -26,6 +27,8 @@ def test_a_wider_offer_waits_for_the_second_admin(visit: Visit) -> None:
 
     frank.open("/registry/proposals/")
     frank.page.get_by_role("link", name="Change the offer").click()
+    frank.page.get_by_role("heading", name="What lets more happen").wait_for()
+    look(frank)
     frank.page.get_by_label("Reason").fill("Seen the ticket.")
     frank.page.get_by_role("button", name="Confirm").click()
     frank.page.get_by_text("Confirmed: the change is made.").wait_for()
