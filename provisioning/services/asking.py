@@ -28,7 +28,13 @@ from provisioning.models import (
     AccessRequest,
     Grant,
 )
-from provisioning.services.common import Refused, nudge_on_commit, refusals_recorded, require
+from provisioning.services.common import (
+    Refused,
+    nudge_on_commit,
+    red_buttons_held,
+    refusals_recorded,
+    require,
+)
 
 CANNOT_BE_SET_UP = "cannot_be_set_up"
 
@@ -85,7 +91,10 @@ def request_together(
     _check_start(starts_at, now)
     batch = uuid4() if len(wishes) > 1 else None
     requests = []
-    with transaction.atomic():
+    recorded = refusals_recorded(
+        "request:ask", requester, wishes[0].offer.subject, "asking for access"
+    )
+    with recorded, red_buttons_held(), transaction.atomic():
         for wish in wishes:
             with _naming(wish, wishes):
                 request = _request(requester, wish, now, reason=reason, ticket=ticket)
@@ -197,7 +206,9 @@ def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: st
         lapses_at=grant.ends_at,
         **_pinned(grant.request.offer),
     )
-    return _open(request, ONE_EXTENSION, EXTENSION_ASKED)
+    recorded = refusals_recorded("grant:extend", person, grant.subject, "extending the access")
+    with recorded, red_buttons_held():
+        return _open(request, ONE_EXTENSION, EXTENSION_ASKED)
 
 
 def _check_extension(grant: Grant, duration: timedelta, now: datetime) -> None:

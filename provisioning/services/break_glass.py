@@ -17,7 +17,13 @@ from provisioning import authz, lifecycle, specs, tasks
 from provisioning.core import plan
 from provisioning.engine import preview
 from provisioning.models import AccessRequest, BreakGlass, Grant, Review
-from provisioning.services.common import Refused, nudge_on_commit, refusals_recorded, require
+from provisioning.services.common import (
+    Refused,
+    nudge_on_commit,
+    red_buttons_held,
+    refusals_recorded,
+    require,
+)
 
 
 def unsaved(person: User, offer: Offer, duration: timedelta, reason: str = "") -> AccessRequest:
@@ -46,7 +52,7 @@ def take(*, person: User, offer: Offer, duration: timedelta, reason: str) -> Gra
     known without asking AWS is told at once.
     """
     recorded = refusals_recorded("grant:breakglass", person, offer.subject, "breaking the glass")
-    with recorded, transaction.atomic():
+    with recorded, red_buttons_held(), transaction.atomic():
         # The offer stays as it is until this is done: a change of it waits, or came before.
         offer = Offer.objects.select_for_update(of=("self",)).with_accounts().get(pk=offer.pk)
         now = database_now()

@@ -1,9 +1,11 @@
 """What every use case shares: refusing, recording refusals, and nudging after the commit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts import refusals
 from accounts.refusals import refusals_recorded as refusals_recorded
@@ -21,6 +23,31 @@ def require(answer: authz.Answer) -> None:
     """Go on only with a Yes. Raises Refused."""
     if not answer.allowed:
         raise Refused(answer)
+
+
+STOPPED_BY_DATABASE: Final = (
+    "grant_not_while_stopped",
+    "grant_not_longer_while_stopped",
+    "request_not_while_paused",
+)
+PRESSED_JUST_NOW: Final = (
+    "An admin has pressed the red button for this in this very moment. Ask again in a minute."
+)
+
+
+@contextmanager
+def red_buttons_held() -> Iterator[None]:
+    """Refuse what a red button stops that was pressed after it had been looked for: the database
+    sees it when something is written.
+
+    Use it around the transaction, which is undone then.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        if not any(name in str(error) for name in STOPPED_BY_DATABASE):
+            raise
+        raise Refused(authz.Answer((PRESSED_JUST_NOW,))) from error
 
 
 def nudge_on_commit(task: Any, pk: int) -> None:

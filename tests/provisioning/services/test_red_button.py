@@ -16,7 +16,7 @@ from provisioning import authz, services, tasks
 from provisioning.engine import converge, stops
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccessRequest, Grant, Stop
-from provisioning.services import red_button
+from provisioning.services import break_glass, red_button
 from provisioning.services.common import Refused
 from provisioning.sweep import Sweeper
 from tests.aws_world import Approved, Aws, approve
@@ -24,6 +24,7 @@ from tests.conftest import ClientFor
 from tests.factories import (
     AccessRequestFactory,
     GrantFactory,
+    GroupFactory,
     OfferFactory,
     UserFactory,
     first_stage,
@@ -31,6 +32,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 TARGET = "222222222222"
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +73,21 @@ def grants(offer: Offer, alice: User, bob: User) -> list[Grant]:
 @pytest.fixture
 def asked(alice: User, pair: AccountPair) -> AccessRequest:
     return AccessRequestFactory.create(requester=alice, offer=OfferFactory.create(pair=pair))
+
+
+@pytest.fixture
+def breakable(pair: AccountPair, alice: User, bob: User) -> Offer:
+    """Another offer of the pair, which alice may ask for and take in an emergency."""
+    group = GroupFactory.create(name="On call")
+    alice.groups.add(group)
+    offer: Offer = OfferFactory.create(
+        pair=pair,
+        eligible_users=[alice],
+        approver_users=[bob],
+        break_glass_group=group,
+        break_glass_longest=HOUR,
+    )
+    return offer
 
 
 # --- What ends -------------------------------------------------------------------------------
@@ -261,7 +278,7 @@ def test_batches_revoke_ten_times_as_many_with_as_many_statements(
     stop.save()
 
     # A savepoint, rows, update and events for the grants; the same without rows ends each loop.
-    with django_assert_num_queries(23):
+    with django_assert_num_queries(25):
         stops.carry_out(stop.pk, lambda pk: True)
     assert not Grant.objects.filter(revoked_at=None).exists()
 
@@ -302,6 +319,65 @@ def test_nothing_is_approved_while_everything_ends(
     assert caught.value.reasons == (
         "An admin is ending all access of everybody at this moment. Ask again in a minute.",
     )
+
+
+type Deed = Callable[[], object]
+
+
+def decided(offer: Offer, alice: User, bob: User) -> Deed:
+    asked = AccessRequestFactory.create(requester=alice, offer=offer)
+    return lambda: approve(asked, bob)
+
+
+def taken(offer: Offer, alice: User, bob: User) -> Deed:
+    return lambda: break_glass.take(person=alice, offer=offer, duration=HOUR, reason="INC-77.")
+
+
+def asked_for(offer: Offer, alice: User, bob: User) -> Deed:
+    return lambda: services.request_access(
+        requester=alice, offer=offer, duration=HOUR, reason="Findings."
+    )
+
+
+def extended(offer: Offer, alice: User, bob: User) -> Deed:
+    grant = Grant.objects.held_by(alice).get()
+    return lambda: services.extend_access(person=alice, grant=grant, duration=HOUR, reason="More.")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "kind", "actor"),
+    [
+        (decided, "request:decide:refused", "bob"),
+        (taken, "grant:breakglass:refused", "alice"),
+        (asked_for, "request:ask:refused", "alice"),
+        (extended, "grant:extend:refused", "alice"),
+    ],
+)
+def test_what_is_pressed_between_the_look_and_the_write_is_told_in_words_and_recorded(
+    prepare: Callable[[Offer, User, User], Deed],
+    kind: str,
+    actor: str,
+    grants: list[Grant],
+    breakable: Offer,
+    alice: User,
+    bob: User,
+    dana: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deed = prepare(breakable, alice, bob)
+    monkeypatch.setattr(tasks, "go_on_with_stop", lambda pk, batches: None)
+    press(dana, pause=True)
+    monkeypatch.setattr(authz, "_paused", lambda *_: [])
+
+    with pytest.raises(Refused) as caught:
+        deed()
+
+    assert caught.value.reasons == (
+        "An admin has pressed the red button for this in this very moment. Ask again in a minute.",
+    )
+    refusal = AuditEvent.objects.get(kind=kind)
+    assert (refusal.actor, refusal.reason) == (actor, str(caught.value))
+    assert Grant.objects.count() == len(grants)
 
 
 def test_the_database_refuses_a_grant_in_the_scope(unfinished: Stop) -> None:
