@@ -124,7 +124,7 @@ def partly_approved(*, after: int, limit: int) -> list[Standing]:
     said = Decision.objects.filter(request=OuterRef("pk"), verdict=Decision.Verdict.APPROVED)
     found = AccessRequest.objects.waiting().filter(Exists(said), pk__gt=after).for_decision()
     found = found.select_related("extends").prefetch_related("decisions__approver")
-    return standings(found.order_by("pk")[:limit])
+    return standings(list(found.order_by("pk")[:limit]))
 
 
 def _approvals(request: AccessRequest) -> list[Decision]:
