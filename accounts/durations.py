@@ -16,6 +16,8 @@ LONGEST_TEXT: Final = 40
 """Characters; every pattern below is read in proportion to them."""
 MOST: Final = timedelta(days=366)
 """Beyond every limit; larger numbers would overflow a timedelta."""
+YEARS: Final = range(2000, 9000)
+"""Years that a person can mean. At the edges of the calendar no time zone can be worked out."""
 
 EXAMPLES: Final = "Write it such as 90 min, 2h, 1 h 30 min or until 18:00."
 _AMOUNT = re.compile(r"(\d{1,7})(?:[.,](\d{1,2}))?\s*([a-z]*)", re.ASCII)
@@ -138,9 +140,12 @@ def _day(word: str | None, begins: datetime) -> date:
     if word == "tomorrow":
         return begins.date() + DAY
     try:
-        return date.fromisoformat(str(word))
+        day = date.fromisoformat(str(word))
     except ValueError as error:
         raise Unreadable from error
+    if day.year not in YEARS:
+        raise Unreadable
+    return day
 
 
 def _moment(day: date, clock: time, zone: tzinfo) -> datetime:

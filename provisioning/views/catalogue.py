@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.html import escape
@@ -31,6 +31,8 @@ LONGEST_SEARCH: Final = 100
 def offers(request: HttpRequest) -> HttpResponse:
     """What this person may ask for, and why something can't be asked for right now."""
     words = request.GET.get("q", "")[:LONGEST_SEARCH]
+    if "\0" in words:
+        raise BadRequest("No name holds such a character.")
     person = person_of(request)
     shown = catalogue(person, words, request.GET.get("page"))
     emergencies = Offer.objects.breakable_by(person).with_accounts()

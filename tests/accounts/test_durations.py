@@ -91,7 +91,16 @@ def test_an_end_before_the_beginning_is_refused(text: str) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["until 24:00", "until 2026-02-30 8:00", "until yesterday 8:00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "until 24:00",
+        "until 2026-02-30 8:00",
+        "until yesterday 8:00",
+        "until 0001-01-01 0:00",
+        "until 9999-12-31 23:59",
+    ],
+)
 def test_an_end_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(Unreadable, match="Write it such as"):
         read(text, begins=NOON, zone=BERLIN)
