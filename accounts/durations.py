@@ -7,7 +7,7 @@ time zone.
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 MINUTE: Final = timedelta(minutes=1)
@@ -129,9 +129,17 @@ def _end(found: re.Match[str], begins: datetime, zone: tzinfo) -> datetime:
     if hour > 23:
         raise Unreadable
     clock, day = time(hour, minute), _day(found["day"], begins)
-    if found["day"] is None and _moment(day, clock, zone) <= begins:
-        day += DAY
-    return _moment(day, clock, zone)
+    end = _moment(day, clock, zone)
+    if found["day"] is not None or _is_after(end, begins):
+        return end
+    again = end.replace(fold=1)
+    return again if _is_after(again, begins) else _moment(day + DAY, clock, zone)
+
+
+def _is_after(end: datetime, begins: datetime) -> bool:
+    """As moments: two times of one zone would be compared as clocks show them, and in the hour that
+    autumn has twice that is wrong."""
+    return end.astimezone(UTC) > begins.astimezone(UTC)
 
 
 def _day(word: str | None, begins: datetime) -> date:
@@ -149,7 +157,8 @@ def _day(word: str | None, begins: datetime) -> date:
 
 
 def _moment(day: date, clock: time, zone: tzinfo) -> datetime:
-    """A wall clock's time as a moment: of two in autumn the earlier, and none that spring skips."""
+    """A wall clock's time as a moment: of two in autumn the earlier (`fold` means the later), and
+    none that spring skips."""
     moment = datetime.combine(day, clock, zone)
     there_and_back = datetime.fromtimestamp(moment.timestamp(), zone)
     if there_and_back.replace(tzinfo=None) != moment.replace(tzinfo=None):

@@ -114,6 +114,13 @@ def test_clocks_that_go_forward_skip_an_end_and_those_that_go_back_mean_the_earl
 
     autumn = datetime(2026, 10, 24, 22, 0, tzinfo=UTC)
     assert read("until 2:30", begins=autumn, zone=BERLIN).duration == timedelta(minutes=150)
+    between = datetime(2026, 10, 25, 0, 45, tzinfo=UTC)
+    assert read("until 2:30", begins=between, zone=BERLIN).duration == timedelta(minutes=45)
+    second = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)
+    assert read("until 2:30", begins=second, zone=BERLIN).duration == timedelta(minutes=15)
+    assert read("until 2:10", begins=second, zone=BERLIN).duration == timedelta(
+        hours=23, minutes=55
+    )
 
 
 @given(st.integers(0, 60 * 24 * 30))
