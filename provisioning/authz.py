@@ -113,6 +113,8 @@ def _paused(person: User, pair: AccountPair, stops: Iterable[Stop]) -> list[str]
     return [
         f"An admin has ended {stop.words} and paused new requests. Ask an admin to lift the pause."
         if stop.is_pausing
+        else f"An admin has ended {stop.words} since this was decided."
+        if stop.finished_at
         else f"An admin is ending {stop.words} at this moment. Ask again in a minute."
         for stop in stops
         if stop.covers(person, pair)
@@ -122,6 +124,11 @@ def _paused(person: User, pair: AccountPair, stops: Iterable[Stop]) -> list[str]
 def stops_in_force() -> list[Stop]:
     """The red buttons under which no access begins, for `not_stopped`."""
     return list(Stop.objects.in_force().with_things())
+
+
+def stops_against(request: AccessRequest) -> list[Stop]:
+    """The same for what was decided on already, those that were finished since included."""
+    return list(Stop.objects.against(request.decided_at).with_things())
 
 
 def not_stopped(person: User, pair: AccountPair, *, stops: Iterable[Stop] | None = None) -> Answer:

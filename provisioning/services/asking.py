@@ -28,7 +28,13 @@ from provisioning.models import (
     AccessRequest,
     Grant,
 )
-from provisioning.services.common import Refused, nudge_on_commit, refusals_recorded, require
+from provisioning.services.common import (
+    Refused,
+    nudge_on_commit,
+    refusals_recorded,
+    require,
+    rules_may_move,
+)
 
 CANNOT_BE_SET_UP = "cannot_be_set_up"
 
@@ -42,8 +48,8 @@ def request_access(
     starts_at: datetime | None = None,
     ticket: str = "",
 ) -> AccessRequest:
-    """Ask for an offer, from the decision on or from a later start. Raises Refused, or
-    ValidationError.
+    """Ask for an offer, from the decision on or from a later start. Raises Refused,
+    ValidationError, or StaleState.
 
     A request waits as long as its offer says, or until the start that it asks for if that is later.
     """
@@ -72,8 +78,8 @@ def request_together(
 ) -> list[AccessRequest]:
     """Ask for several offers for one reason: a request for each, all of them or none.
 
-    Each is decided by itself. Raises Refused, or ValidationError; of several offers every message
-    says which one it is about.
+    Each is decided by itself. Raises Refused, ValidationError, or StaleState; of several offers
+    every message of the first two says which one it is about.
     """
     now = database_now()
     for wish in wishes:
@@ -85,7 +91,7 @@ def request_together(
     _check_start(starts_at, now)
     batch = uuid4() if len(wishes) > 1 else None
     requests = []
-    with transaction.atomic():
+    with rules_may_move(), transaction.atomic():
         for wish in wishes:
             with _naming(wish, wishes):
                 request = _request(requester, wish, now, reason=reason, ticket=ticket)
@@ -176,7 +182,7 @@ def _open(request: AccessRequest, constraint: str, words: str) -> AccessRequest:
 
 
 def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: str) -> AccessRequest:
-    """Ask for more time on one's own live access. Raises Refused, or ValidationError.
+    """Ask for more time on one's own live access. Raises Refused, ValidationError, or StaleState.
 
     The request lapses at the present end: nothing is left to extend then.
     """
@@ -197,7 +203,8 @@ def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: st
         lapses_at=grant.ends_at,
         **_pinned(grant.request.offer),
     )
-    return _open(request, ONE_EXTENSION, EXTENSION_ASKED)
+    with rules_may_move():
+        return _open(request, ONE_EXTENSION, EXTENSION_ASKED)
 
 
 def _check_extension(grant: Grant, duration: timedelta, now: datetime) -> None:

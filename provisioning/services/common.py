@@ -1,13 +1,16 @@
 """What every use case shares: refusing, recording refusals, and nudging after the commit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts import refusals
 from accounts.refusals import refusals_recorded as refusals_recorded
 from provisioning import authz, tasks
+from provisioning.lifecycle import StaleState
 
 
 class Refused(refusals.Refused):
@@ -21,6 +24,32 @@ def require(answer: authz.Answer) -> None:
     """Go on only with a Yes. Raises Refused."""
     if not answer.allowed:
         raise Refused(answer)
+
+
+OF_THE_MOMENT: Final = (
+    "break_glass_follows_its_offer",
+    "grant_end_needs_enough_approvals",
+    "grant_needs_an_approval",
+    "grant_not_longer_while_stopped",
+    "grant_not_while_stopped",
+    "request_needs_what_its_offer_says",
+    "request_not_while_paused",
+    "review_once_per_person",
+)
+"""Triggers and constraints that ask once more what `authz` has asked a moment before."""
+
+
+@contextmanager
+def rules_may_move() -> Iterator[None]:
+    """Tell it as that where a rule is changed, a red button pressed or the same thing done between
+    a question and the row that follows from its answer. Raises StaleState."""
+    try:
+        yield
+    except IntegrityError as error:
+        if not any(rule in str(error) for rule in OF_THE_MOMENT):
+            raise
+        message = "Something has changed in this very moment. Look again."
+        raise StaleState(message) from error
 
 
 def nudge_on_commit(task: Any, pk: int) -> None:

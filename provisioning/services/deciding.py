@@ -13,7 +13,13 @@ from provisioning.approvals import Standing
 from provisioning.core import plan
 from provisioning.engine import preview
 from provisioning.models import AccessRequest, Decision, Grant, Stop
-from provisioning.services.common import Refused, nudge_on_commit, refusals_recorded, require
+from provisioning.services.common import (
+    Refused,
+    nudge_on_commit,
+    refusals_recorded,
+    require,
+    rules_may_move,
+)
 
 LOOK_HOLDS = timedelta(minutes=5)
 """For how long a look is good enough for an approver who opens the page."""
@@ -41,7 +47,7 @@ def decide(
     has changed since, StaleState when somebody else was quicker.
     """
     recorded = refusals_recorded("request:decide", approver, request.subject, "deciding")
-    with recorded, transaction.atomic():
+    with recorded, rules_may_move(), transaction.atomic():
         if request.extends_id is not None:
             # A revocation locks the grant first and its extensions second, and so does this.
             Grant.objects.select_for_update(of=("self",)).get(pk=request.extends_id)

@@ -17,6 +17,7 @@ from accounts.stages import needed
 from audit.clock import database_now
 from provisioning import authz, services
 from provisioning.forms.asking import AskForm, prefilled, reading
+from provisioning.lifecycle import StaleState
 from provisioning.models import AccessRequest, Grant
 from provisioning.reading import pages
 from provisioning.reading.catalogue import catalogue
@@ -108,6 +109,8 @@ def _sent(person: User, form: AskForm) -> list[AccessRequest]:
         form.add_error(None, error)
     except services.Refused as refused:
         form.add_error(None, ValidationError(list(refused.reasons)))
+    except StaleState as moved:
+        form.add_error(None, ValidationError(str(moved), code="moved"))
     return []
 
 

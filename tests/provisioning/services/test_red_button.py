@@ -7,17 +7,20 @@ from uuid import UUID, uuid4
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import AccountPair, AwsAccount, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import authz, services, tasks
+from provisioning.core.plan import fingerprint
 from provisioning.engine import converge, stops
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccessRequest, Grant, Stop
 from provisioning.services import red_button
 from provisioning.services.common import Refused
+from provisioning.specs import spec_for_request
 from provisioning.sweep import Sweeper
 from tests.aws_world import Approved, Aws, approve
 from tests.conftest import ClientFor
@@ -166,6 +169,56 @@ def test_a_grant_that_waits_for_its_worker_is_not_made_any_more(
         "An admin is ending all access of everybody at this moment. Ask again in a minute."
     )
     assert aws.issued_roles(TARGET) == []
+
+
+def test_a_decision_that_is_committed_after_the_stop_was_finished_gives_nothing(
+    approved: Approved, aws: Aws, dana: User
+) -> None:
+    """Its process was held up, so no batch has seen the grant."""
+    late = approved()
+    stop = Stop.objects.create(
+        key=uuid4(),
+        scope="everything",
+        reason="Keys.",
+        pressed_by="dana",
+        finished_at=database_now(),
+    )
+
+    converge.converge(late.pk)
+
+    late.refresh_from_db()
+    assert (
+        late.revoke_reason == "An admin has ended all access of everybody since this was decided."
+    )
+    assert aws.issued_roles(TARGET) == []
+
+    Stop.objects.filter(pk=stop.pk).update(pressed_at=database_now() - timedelta(hours=1))
+    other = approved()
+    converge.converge(other.pk)
+    other.refresh_from_db()
+    assert other.phase == "active"
+
+
+def test_a_press_in_the_very_moment_of_a_decision_is_told_as_that(
+    scene: Offer, bob: User, dana: User, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = AccessRequestFactory.create(
+        offer=scene, requester=scene.eligible_users.get(), preview={"findings": []}
+    )
+    mark = fingerprint(spec_for_request(request))
+    monkeypatch.setattr(tasks, "go_on_with_stop", lambda pk, batches: None)
+    press(dana)
+    # What the approver's process had read before.
+    monkeypatch.setattr(authz, "stops_in_force", list)
+
+    page = client_for(bob).post(
+        reverse("provisioning:decide", args=[request.code]),
+        {"verdict": "approved", "fingerprint": mark},
+    )
+
+    assert page.status_code == 409
+    assert "Something has changed in this very moment. Look again." in page.content.decode()
+    assert not Grant.objects.exists()
 
 
 # --- Pressed is pressed ----------------------------------------------------------------------
