@@ -24,6 +24,7 @@ from accounts.aws_names import (
     validate_one_line,
 )
 from accounts.constraints import refusal
+from accounts.durations import MINUTE
 from accounts.models import (
     LONGEST_GRANT,
     LONGEST_SESSION,
@@ -453,7 +454,6 @@ class ProfileForm(VersionForm):
             self._update_errors(error)
 
 
-MINUTE: Final = timedelta(minutes=1)
 WEEKDAYS: Final = [
     ("1", "Mon"),
     ("2", "Tue"),

@@ -43,6 +43,7 @@ class AuditEvent(models.Model):
             models.Index(fields=["subject", "id"], name="audit_subject"),
             models.Index(fields=["kind", "id"], name="audit_kind"),
             models.Index(fields=["actor", "id"], name="audit_actor"),
+            models.Index(fields=["at", "id"], name="audit_at"),
         ]
 
     def __str__(self) -> str:

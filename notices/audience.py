@@ -34,6 +34,15 @@ def watchers(story: Story) -> list[User]:
     return list(story.asked.offer.approvers().exclude(pk=story.asked.requester_id))
 
 
+def repairers(story: Story) -> list[User]:
+    """Who can give back what somebody took away in AWS, as `authz.can_repair` says it of one: of
+    an access its approvers and admins, never its holder; of a switch group admins."""
+    if story.grant is None:
+        return admins(story)
+    people = [one for one in watchers(story) if one.role != User.Role.AUDITOR] + admins(story)
+    return [one for one in people if one.pk != story.asked.requester_id]
+
+
 def emergency_reviewers(story: Story) -> list[User]:
     """Whose review of an emergency is missing: approvers of the offer and admins who have not
     given one, never who took it."""

@@ -7,6 +7,7 @@ say, and its text goes to the delivery log.
 from dataclasses import replace
 from datetime import datetime
 
+from django.db.models import Q
 from django.urls import reverse
 
 from accounts.models import AccountPair
@@ -17,7 +18,7 @@ from notices.core.words import one_line, paragraph, span, subject
 from notices.models import Notice
 from notices.story import Reader, Story, address
 from provisioning.core.states import RequestState
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import AccessRequest, DriftFinding, Grant
 from provisioning.reading import pages
 
 # --- Parts -----------------------------------------------------------------------------------
@@ -437,6 +438,41 @@ def drift(story: Story, reader: Reader) -> Message:
         quote=paragraph(story.event.reason),
         links=(Link("Open Drift", address(reverse("provisioning:drift"))),),
     )
+
+
+def narrowed(story: Story, reader: Reader) -> Message:
+    """To those who can repair it: something that was approved is missing in AWS."""
+    finding = DriftFinding.objects.select_related("account").get(pk=story.event.data["finding"])
+    grant = story.grant
+    if finding.resolved_at is not None:
+        raise Pointless("Nothing was missing any more before this was sent.")
+    if grant is not None and (grant.is_over or not grant.should_exist(story.now)):
+        raise Pointless("The access was over before this was sent.")
+    if _is_being_repaired(story):
+        raise Pointless("Somebody had it repaired before this was sent.")
+    what = _whose(grant, reader) if grant else f"The switch group {one_line(finding.name)}"
+    headline = f"{what} lacks something in AWS that was approved"
+    page = reverse("provisioning:repair", args=[grant.code]) if grant else None
+    return Message(
+        subject=subject(f"{headline}: {finding.account.name}"),
+        headline=headline,
+        lines=(
+            one_line(finding.summary),
+            "Somebody took it away there. It comes back only when a person gives it back.",
+        ),
+        facts=(
+            ("Missing in", one_line(str(finding.account))),
+            *(_of_grant(grant, reader) if grant else ()),
+        ),
+        links=(Link("Look at what is missing", address(page or reverse("provisioning:drift"))),),
+    )
+
+
+def _is_being_repaired(story: Story) -> bool:
+    """Whether a person has asked for that since; the next scan settles the finding."""
+    later = AuditEvent.objects.about(story.event.subject).filter(pk__gt=story.event.pk)
+    of_group = Q(kind="pair:restore:asked", data__finding=story.event.data["finding"])
+    return later.filter(Q(kind="grant:reopened") | of_group).exists()
 
 
 def connection(story: Story, reader: Reader) -> Message:

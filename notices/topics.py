@@ -21,6 +21,7 @@ from notices.audience import (
     emergency_reviewers,
     holder,
     proposer,
+    repairers,
     watchers,
 )
 from notices.core.message import Message
@@ -294,6 +295,14 @@ TOPICS: Final = (
         kinds=("grant:cut_back", "drift:widened:removed", "drift:orphan:removed"),
         to=(admins,),
         words=texts.drift,
+    ),
+    Topic(
+        key="narrowed",
+        title="Somebody took away in AWS what was approved, and you can give it back",
+        about="AWS lets through less than was approved",
+        kinds=("drift:narrowed:found",),
+        to=(repairers,),
+        words=texts.narrowed,
     ),
     Topic(
         key="connection",

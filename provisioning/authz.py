@@ -23,7 +23,7 @@ from accounts.stages import Stage
 from provisioning import approvals
 from provisioning.approvals import Standing
 from provisioning.core.states import Phase, RequestState
-from provisioning.models import AccessRequest, Grant, Stop
+from provisioning.models import AccessRequest, Grant, PasswordRequest, Stop
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,6 @@ def _paused(person: User, pair: AccountPair, stops: Iterable[Stop]) -> list[str]
     return [
         f"An admin has ended {stop.words} and paused new requests. Ask an admin to lift the pause."
         if stop.is_pausing
-        else f"An admin has ended {stop.words} since this was decided."
-        if stop.finished_at
         else f"An admin is ending {stop.words} at this moment. Ask again in a minute."
         for stop in stops
         if stop.covers(person, pair)
@@ -124,11 +122,6 @@ def _paused(person: User, pair: AccountPair, stops: Iterable[Stop]) -> list[str]
 def stops_in_force() -> list[Stop]:
     """The red buttons under which no access begins, for `not_stopped`."""
     return list(Stop.objects.in_force().with_things())
-
-
-def stops_against(request: AccessRequest) -> list[Stop]:
-    """The same for what was decided on already, those that were finished since included."""
-    return list(Stop.objects.against(request.decided_at).with_things())
 
 
 def not_stopped(person: User, pair: AccountPair, *, stops: Iterable[Stop] | None = None) -> Answer:
@@ -429,6 +422,47 @@ def can_restore_group(person: User) -> Answer:
     """May this person have a switch group made again as it is registered?"""
     return _answer(
         *_basics(person), None if person.is_portal_admin else "Only admins restore switch groups."
+    )
+
+
+def can_manage_users(person: User) -> Answer:
+    """May this person create IAM users, remove them and set their passwords?"""
+    return _answer(
+        *_basics(person),
+        None if person.is_portal_admin else "Only admins look after IAM users.",
+    )
+
+
+def can_remove_user(person: User, identity: IamIdentity) -> Answer:
+    """May this person remove this IAM user? Those who existed before are nobody's here (I5)."""
+    return _answer(
+        *can_manage_users(person).reasons,
+        None
+        if identity.created_by_portal
+        else "Sallyport did not create this IAM user, so it does not remove it.",
+    )
+
+
+def can_have_password(person: User, identity: IamIdentity) -> Answer:
+    """May this person set a one-time password of this IAM user? The worker asks once more."""
+    return _answer(*can_manage_users(person).reasons, _no_password(identity))
+
+
+def _no_password(identity: IamIdentity) -> str | None:
+    if not identity.created_by_portal:
+        return "Sallyport did not create this IAM user, so its password is not ours."
+    if identity.remove_asked_at:
+        return "This IAM user is being removed."
+    return None if identity.verified_at else "This IAM user has not been made yet."
+
+
+def can_see_password(person: User, request: PasswordRequest) -> Answer:
+    """May this person be shown this one-time password? Only the admin who asked for it."""
+    return _answer(
+        *can_manage_users(person).reasons,
+        None
+        if request.asked_by_id == person.pk
+        else "Only the admin who asked for a password sees it.",
     )
 
 

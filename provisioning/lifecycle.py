@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import F, Q
 
-from accounts.models import AccountPair, AwsAccount, User
+from accounts.models import AccountPair, AwsAccount, Offer, User
 from audit.models import append, append_all, event
 from provisioning import approvals, rules
 from provisioning.approvals import Standing
@@ -641,12 +641,17 @@ def stop_requests(stop: Stop, *, limit: int) -> int:
 
 
 def finish_stop(stop: Stop, now: datetime) -> bool:
-    """Record that a stop has nothing left to revoke or to withdraw, if that is so."""
-    live = Grant.objects.live().filter(stop.within("request__"), revoked_at__isnull=True)
+    """Record that a stop has nothing left to revoke or to withdraw, if that is so.
+
+    A request that is being decided on waits until that is committed, so those that wait are looked
+    for first: what was approved of them is live then. Nobody sees an emergency before it is
+    committed, but whoever takes it holds the offer.
+    """
     waiting = AccessRequest.objects.waiting().filter(stop.within(), asked_at__lte=stop.pressed_at)
-    if live.exists() or waiting.exists():
-        return False
+    live = Grant.objects.live().filter(stop.within("request__"), revoked_at__isnull=True)
     with transaction.atomic():
+        if _is_being_taken() or waiting.exists() or live.exists():
+            return False
         if Stop.objects.unfinished().filter(pk=stop.pk).update(finished_at=now) != 1:
             return False
         append(
@@ -657,6 +662,14 @@ def finish_stop(stop: Stop, now: datetime) -> bool:
             data=_of_stop(stop) | {"grants": stop.grants.count()},
         )
     return True
+
+
+def _is_being_taken() -> bool:
+    """Whether somebody holds an offer that can be taken in an emergency, until the present
+    transaction ends. Whoever takes one after that sees all that was pressed before."""
+    breakable = Offer.objects.filter(break_glass_group__isnull=False).order_by("pk")
+    free = breakable.select_for_update(of=("self",), skip_locked=True)
+    return len(free.values_list("pk")) < breakable.count()
 
 
 def lift_pause(stop: Stop, *, actor: str, sentence: str, now: datetime) -> None:

@@ -54,6 +54,8 @@ def _decide(request: AccessRequest, now: datetime) -> Grant | None:
     stages = approvals.stages(request)
     if not authz.can_request(request.requester, request.offer, stages=stages).allowed:
         return None
+    if not authz.not_stopped(request.requester, request.offer.pair).allowed:
+        return None
     return lifecycle.approve_by_rule(request, fingerprint=mark, now=now)
 
 

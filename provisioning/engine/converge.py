@@ -142,9 +142,7 @@ def _refuse_changed(grant: Grant, now: datetime) -> None:
             "The account, the pair or the IAM user was changed after the decision, so the plan is "
             "no longer the one that was approved. Nothing was made; please ask again."
         )
-    stops = authz.stops_against(grant.rests_on)
-    pair = grant.request.offer.pair
-    if stopped := authz.not_stopped(grant.requester, pair, stops=stops).reasons:
+    if stopped := authz.not_stopped(grant.requester, grant.request.offer.pair).reasons:
         raise RightsLost(" ".join(stopped))
     if not grant.request.requester.is_active:
         raise RightsLost("The requester or the approver has been switched off since the decision.")

@@ -14,7 +14,7 @@ from django.db.models import Q
 from accounts.models import IamIdentity
 from audit.clock import database_now
 from audit.models import append
-from provisioning import lifecycle
+from provisioning import authz, lifecycle
 from provisioning.aws import users
 from provisioning.aws.errors import AwsError, Kind
 from provisioning.aws.sessions import assume
@@ -236,7 +236,7 @@ def set_password(request_id: int) -> None:
 
 def _sealed_password(request: PasswordRequest) -> str:
     identity = request.identity
-    if not request.asked_by.is_portal_admin or identity.remove_asked_at:
+    if not authz.can_have_password(request.asked_by, identity):
         raise Trouble("This may no longer be asked for.")
     client = _enter(identity)
     found = users.find(client, identity.user_name)

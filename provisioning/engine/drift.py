@@ -24,6 +24,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import AccountPair, AwsAccount
 from audit.clock import database_now
+from audit.models import append
 from provisioning import lifecycle
 from provisioning.aws.errors import AwsError
 from provisioning.aws.scan import Page, ScannedUser, scan
@@ -380,7 +381,10 @@ class _Scan:
         changed = is_new or (row.approved, row.in_aws) != (found.approved, found.in_aws)
         row.summary, row.approved, row.in_aws = found.summary, found.approved, found.in_aws
         self._send_worker(row, now, changed=changed)
-        row.save()
+        with transaction.atomic():
+            row.save()
+            if is_new and found.kind == Kind.NARROWED:
+                _tell_narrowed(row)
 
     def _send_worker(self, row: DriftFinding, now: datetime, *, changed: bool) -> None:
         """Let a worker look: always at what widened, at anything else when it is news."""
@@ -401,6 +405,19 @@ class _Scan:
             lifecycle.look_again(through.values_list("pk", flat=True), now)
         elif row.kind == Kind.ORPHAN and row.seen >= 2:
             row.act_at = row.act_at or max(now, row.first_seen_at + settings.ORPHAN_GRACE)
+
+
+def _tell_narrowed(finding: DriftFinding) -> None:
+    """Append, once for each finding, that something is missing which only a person gives back."""
+    what = "this access" if finding.grant else f"the switch group {finding.name}"
+    append(
+        kind="drift:narrowed:found",
+        actor=lifecycle.WORKER,
+        subject=finding.grant.subject if finding.grant else finding.account.subject,
+        sentence=f"A scan saw that somebody took part of {what} away in AWS.",
+        reason=finding.summary,
+        data={"finding": finding.pk},
+    )
 
 
 @contextmanager

@@ -14,8 +14,7 @@ from provisioning.models import Stop
 BATCH: Final = 200
 """Rows of one transaction: about a tenth of a second, so that nobody else has to wait."""
 LATE_COMMITS: Final = timedelta(seconds=10)
-"""A decision that began before the press may be committed after it; so long it is looked for. What
-comes later still is never given (`authz.stops_against`)."""
+"""A decision that began before the press may be committed after it; so long it is looked for."""
 
 
 def carry_out(stop_id: int, tell: Callable[[int], bool], *, batches: int | None = None) -> None:

@@ -2,16 +2,25 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
 from accounts.models import AccessProfile, AccountPair, AwsAccount, User
 from audit.models import AuditEvent
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, AccessRequestQuerySet, Decision
-from provisioning.reading.listing import GrantFilter, Show, matches
+from provisioning.reading.keyset import Order
+from provisioning.reading.listing import (
+    LATEST_FIRST,
+    NEWEST_FIRST,
+    GrantFilter,
+    Show,
+    matches,
+)
 
 
 class NamedField(forms.CharField):
@@ -142,8 +151,17 @@ class DecidedFilterForm(forms.Form):
         return requests
 
 
+class DayField(forms.DateField):
+    """A day in UTC, as addresses and the pickers of browsers write it."""
+
+    def __init__(self, label: str) -> None:
+        shape = "%Y-%m-%d"
+        picker = forms.DateInput(format=shape, attrs={"type": "date"})
+        super().__init__(label=label, required=False, input_formats=[shape], widget=picker)
+
+
 class AuditFilterForm(forms.Form):
-    """Narrows the events by what each index of theirs begins with, so by whole values."""
+    """Narrows the events by what each index of theirs begins with, so by whole values and days."""
 
     actor = forms.CharField(label="Who (user name)", required=False, max_length=150)
     subject = forms.CharField(
@@ -158,8 +176,34 @@ class AuditFilterForm(forms.Form):
         max_length=64,
         widget=forms.TextInput(attrs={"placeholder": "grant:phase:active", "spellcheck": "false"}),
     )
+    since = DayField("From day (UTC)")
+    until = DayField("Until day (UTC)")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse days that are the wrong way round: no event would ever match."""
+        wanted = super().clean() or {}
+        since, until = wanted.get("since"), wanted.get("until")
+        if since and until and until < since:
+            self.add_error("until", ValidationError(WRONG_WAY_ROUND, code="wrong_way_round"))
+        return wanted
 
     def rows(self) -> QuerySet[AuditEvent]:
         """The events that were asked for, once valid."""
         wanted = {name: value for name, value in self.cleaned_data.items() if value}
-        return AuditEvent.objects.filter(**wanted)
+        since, until = wanted.pop("since", None), wanted.pop("until", None)
+        found = AuditEvent.objects.filter(**wanted)
+        if since:
+            found = found.filter(at__gte=datetime.combine(since, time.min, UTC))
+        if until:
+            found = found.filter(at__lte=datetime.combine(until, time.max, UTC))
+        return found
+
+    @property
+    def order(self) -> Order:
+        """Newest first; between days by the moment, so that the index begins at those days and
+        not at today."""
+        dated = self.cleaned_data["since"] or self.cleaned_data["until"]
+        return LATEST_FIRST if dated else NEWEST_FIRST
+
+
+WRONG_WAY_ROUND = "The last day is before the first one."

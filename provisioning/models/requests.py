@@ -290,14 +290,6 @@ class AccessRequest(models.Model):
         return getattr(self, "rule_approval", None)
 
     @property
-    def decided_at(self) -> datetime:
-        """When it was approved, by people or by a rule, or taken; when it was asked until then."""
-        decided = self.decided_by_rule or self.decision
-        if self.taken is not None:
-            return self.taken.taken_at
-        return decided.decided_at if decided else self.asked_at
-
-    @property
     def decided_fingerprint(self) -> str:
         """The plan that was approved; empty where nothing was."""
         decided = self.decided_by_rule or self.taken or self.decision

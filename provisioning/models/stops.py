@@ -1,6 +1,5 @@
 """Red buttons: what ends at once, and where nothing new begins."""
 
-from datetime import datetime
 from typing import Self
 
 from django.db import models
@@ -9,8 +8,6 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from accounts.models import AccountPair, AwsAccount, User
-
-_IN_FORCE = Q(finished_at__isnull=True) | Q(pauses=True, lifted_at__isnull=True)
 
 
 class StopQuerySet(models.QuerySet["Stop"]):
@@ -30,13 +27,7 @@ class StopQuerySet(models.QuerySet["Stop"]):
 
     def in_force(self) -> Self:
         """Those under which no access begins: unfinished or pausing."""
-        return self.filter(_IN_FORCE)
-
-    def against(self, decided_at: datetime) -> Self:
-        """Those under which access does not begin that was decided on at a moment: the same, and
-        those that were pressed since. A process may be held up between deciding and committing
-        for so long that a stop which could not see it is finished."""
-        return self.filter(_IN_FORCE | Q(pressed_at__gte=decided_at))
+        return self.filter(Q(finished_at__isnull=True) | Q(pauses=True, lifted_at__isnull=True))
 
 
 class Stop(models.Model):

@@ -44,6 +44,8 @@ LIVE_ORDERS: Final = {
 }
 NEWEST_FIRST: Final = Order(descending=True)
 OLDEST_FIRST: Final = Order()
+LATEST_FIRST: Final = Order("at", descending=True)
+"""Of events, by their moment."""
 OVER_ORDERS: Final = {
     "-ended": Order("ended_at", descending=True),
     "ended": Order("ended_at"),

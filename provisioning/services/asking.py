@@ -31,6 +31,7 @@ from provisioning.models import (
 from provisioning.services.common import (
     Refused,
     nudge_on_commit,
+    red_buttons_held,
     refusals_recorded,
     require,
     rules_may_move,
@@ -91,7 +92,10 @@ def request_together(
     _check_start(starts_at, now)
     batch = uuid4() if len(wishes) > 1 else None
     requests = []
-    with rules_may_move(), transaction.atomic():
+    recorded = refusals_recorded(
+        "request:ask", requester, wishes[0].offer.subject, "asking for access"
+    )
+    with recorded, red_buttons_held(), rules_may_move(), transaction.atomic():
         for wish in wishes:
             with _naming(wish, wishes):
                 request = _request(requester, wish, now, reason=reason, ticket=ticket)
@@ -203,7 +207,8 @@ def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: st
         lapses_at=grant.ends_at,
         **_pinned(grant.request.offer),
     )
-    with rules_may_move():
+    recorded = refusals_recorded("grant:extend", person, grant.subject, "extending the access")
+    with recorded, red_buttons_held(), rules_may_move():
         return _open(request, ONE_EXTENSION, EXTENSION_ASKED)
 
 

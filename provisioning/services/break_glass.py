@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from accounts.durations import MINUTE
 from accounts.models import SHORTEST_GRANT, Offer, User
 from accounts.stages import needed
 from audit.clock import database_now
@@ -19,12 +20,11 @@ from provisioning.models import AccessRequest, BreakGlass, Grant, Review
 from provisioning.services.common import (
     Refused,
     nudge_on_commit,
+    red_buttons_held,
     refusals_recorded,
     require,
     rules_may_move,
 )
-
-MINUTE = timedelta(minutes=1)
 
 
 def unsaved(person: User, offer: Offer, duration: timedelta, reason: str = "") -> AccessRequest:
@@ -53,7 +53,7 @@ def take(*, person: User, offer: Offer, duration: timedelta, reason: str) -> Gra
     known without asking AWS is told at once.
     """
     recorded = refusals_recorded("grant:breakglass", person, offer.subject, "breaking the glass")
-    with recorded, rules_may_move(), transaction.atomic():
+    with recorded, red_buttons_held(), rules_may_move(), transaction.atomic():
         # The offer stays as it is until this is done: a change of it waits, or came before.
         offer = Offer.objects.select_for_update(of=("self",)).with_accounts().get(pk=offer.pk)
         now = database_now()

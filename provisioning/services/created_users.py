@@ -15,12 +15,11 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.models import IamIdentity, User
 from audit.clock import database_now
 from audit.models import append
-from provisioning import tasks
-from provisioning.authz import Answer
+from provisioning import authz, tasks
 from provisioning.core.states import RequestState
 from provisioning.engine import sealing
 from provisioning.models import AccessRequest, Grant, PasswordRequest
-from provisioning.services.common import Refused, nudge_on_commit, refusals_recorded, require
+from provisioning.services.common import nudge_on_commit, refusals_recorded, require
 
 PASSWORD_LIFETIME: Final = timedelta(minutes=5)
 """How long an admin's page waits for a password, and a sealed one for the page."""
@@ -30,31 +29,6 @@ class NotNow(Exception):
     """What was asked for cannot be done as things are; the words say why."""
 
 
-def can_manage_users(person: User) -> Answer:
-    """May this person create IAM users, remove them and set their passwords?"""
-    return Answer(() if person.is_portal_admin else ("Only admins look after IAM users.",))
-
-
-def can_have_password(person: User, identity: IamIdentity) -> Answer:
-    """May this person set a one-time password of this IAM user?"""
-    reasons = list(can_manage_users(person).reasons)
-    if not identity.created_by_portal:
-        reasons.append("Sallyport did not create this IAM user, so its password is not ours.")
-    elif identity.remove_asked_at:
-        reasons.append("This IAM user is being removed.")
-    elif not identity.verified_at:
-        reasons.append("This IAM user has not been made yet.")
-    return Answer(tuple(reasons))
-
-
-def can_remove(person: User, identity: IamIdentity) -> Answer:
-    """May this person remove this IAM user?"""
-    reasons = list(can_manage_users(person).reasons)
-    if not identity.created_by_portal:
-        reasons.append("Sallyport did not create this IAM user, so it does not remove it.")
-    return Answer(tuple(reasons))
-
-
 def create_user(*, admin: User, identity: IamIdentity) -> IamIdentity:
     """Have an IAM user made for a person. The row is stored first; a worker makes it so.
 
@@ -62,7 +36,7 @@ def create_user(*, admin: User, identity: IamIdentity) -> IamIdentity:
     """
     account = identity.account
     with refusals_recorded("identity:user:create", admin, account.subject, "creating an IAM user"):
-        require(can_manage_users(admin))
+        require(authz.can_manage_users(admin))
     if not account.may_create_users:
         message = f"{account.name} does not allow Sallyport to create IAM users."
         raise ValidationError({"account": ValidationError(message, code="may_not_create_users")})
@@ -99,7 +73,7 @@ def remove_user(*, admin: User, identity: IamIdentity) -> None:
     with recorded, transaction.atomic():
         # The lock also holds off a grant that is being approved: its row points here.
         identity = IamIdentity.objects.select_for_update(of=("self",)).get(pk=identity.pk)
-        require(can_remove(admin, identity))
+        require(authz.can_remove_user(admin, identity))
         if identity.remove_asked_at:
             raise NotNow("Somebody has asked for that already.")
         reasons = why_not_removable(identity)
@@ -132,7 +106,7 @@ def ask_password(*, admin: User, identity: IamIdentity) -> AskedPassword:
     )
     with recorded, transaction.atomic():
         identity = IamIdentity.objects.select_for_update(of=("self",)).get(pk=identity.pk)
-        require(can_have_password(admin, identity))
+        require(authz.can_have_password(admin, identity))
         PasswordRequest.objects.filter(identity=identity, state__in=["waiting", "sealed"]).update(
             state="lapsed", sealed=""
         )
@@ -168,9 +142,7 @@ def show_password(*, admin: User, request: PasswordRequest, private_key: str) ->
     with recorded, transaction.atomic():
         locked = PasswordRequest.objects.select_for_update(of=("self",)).select_related("identity")
         request = locked.get(pk=request.pk)
-        require(can_manage_users(admin))
-        if request.asked_by_id != admin.pk:
-            raise Refused(Answer(("Only the admin who asked for a password sees it.",)))
+        require(authz.can_see_password(admin, request))
         if request.state != "sealed" or request.lapses_at <= database_now():
             raise NotNow("There is no password to show.")
         try:

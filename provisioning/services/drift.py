@@ -47,6 +47,7 @@ def restore_group(*, person: User, finding: DriftFinding) -> None:
             subject=finding.account.subject,
             sentence=f"{person.label} had the switch group {finding.name} made again.",
             reason=finding.summary,
+            data={"finding": finding.pk},
         )
         for pair in pairs:
             nudge_on_commit(tasks.prepare_pair, pair.pk)

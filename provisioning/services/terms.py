@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from accounts.durations import MINUTE
 from accounts.models import SHORTEST_GRANT, User
 from audit.clock import database_now
 from provisioning import authz, lifecycle, tasks
 from provisioning.models import FURTHEST_START, AccessRequest
 from provisioning.services.common import nudge_on_commit, refusals_recorded, require
-
-MINUTE = timedelta(minutes=1)
 
 
 def change_terms(

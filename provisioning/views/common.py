@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 
 from accounts.models import User
+from provisioning.authz import Answer
 from provisioning.models import AccessRequest, Grant
 from provisioning.reading import keyset
 from provisioning.reading.keyset import Order
@@ -76,12 +77,18 @@ def headings(orders: Mapping[str, Order], chosen: str) -> dict[str, dict[str, st
     return columns
 
 
-def for_overseers[**P, Answer: HttpResponseBase](
-    view: Callable[Concatenate[HttpRequest, P], Answer],
-) -> Callable[Concatenate[HttpRequest, P], Answer]:
+def only_if(answer: Answer) -> None:
+    """Go on only for whom `authz` lets; anybody else is told why (403)."""
+    if not answer.allowed:
+        raise PermissionDenied(" ".join(answer.reasons))
+
+
+def for_overseers[**P, Shown: HttpResponseBase](
+    view: Callable[Concatenate[HttpRequest, P], Shown],
+) -> Callable[Concatenate[HttpRequest, P], Shown]:
     """Only admins and auditors; everybody else is told so (403)."""
 
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> Shown:
         if not person_of(request).sees_everything:
             raise PermissionDenied("This page is for admins and auditors.")
         return view(request, *args, **kwargs)

@@ -11,18 +11,18 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import AwsAccount, IamIdentity, User
+from provisioning import authz
 from provisioning.core.console import sign_in_url
 from provisioning.forms.created_users import CreateUserForm
 from provisioning.models import PasswordRequest
 from provisioning.services import created_users as services
 from provisioning.services.common import Refused
-from provisioning.views.common import STOP_POLLING, person_of, posted
+from provisioning.views.common import STOP_POLLING, only_if, person_of, posted
 
 
 def _admin(request: HttpRequest) -> User:
     person = person_of(request)
-    if not person.is_portal_admin:
-        raise PermissionDenied("Only admins look after IAM users.")
+    only_if(authz.can_manage_users(person))
     return person
 
 

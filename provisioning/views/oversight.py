@@ -74,6 +74,6 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     form = AuditFilterForm(request.GET)
     if not form.is_valid():
         return render(request, "provisioning/audit.html", {"form": form}, status=422)
-    page = keyset.page(form.rows(), listing.NEWEST_FIRST, request.GET, PAGE)
+    page = keyset.page(form.rows(), form.order, request.GET, PAGE)
     context = {"form": form, "page": page, "narrowed": any(form.cleaned_data.values())}
     return render(request, "provisioning/audit.html", context)

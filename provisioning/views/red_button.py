@@ -4,20 +4,28 @@ from typing import Any
 from uuid import uuid4
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.models import AccountPair, AwsAccount, User
+from provisioning import authz
 from provisioning.forms.ending import StopForm, StopSearchForm
 from provisioning.lifecycle import StaleState
 from provisioning.models import Stop
 from provisioning.services import red_button as services
 from provisioning.services.common import Refused
 from provisioning.services.red_button import Thing
-from provisioning.views.common import PAGE, STOP_POLLING, for_overseers, person_of, posted
+from provisioning.views.common import (
+    PAGE,
+    STOP_POLLING,
+    for_overseers,
+    only_if,
+    person_of,
+    posted,
+)
 
 MATCHES = 10
 """Of each kind, when somebody looks for whose access is to end."""
@@ -85,8 +93,7 @@ def pair(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _only_admins(request: HttpRequest) -> None:
-    if not person_of(request).is_portal_admin:
-        raise PermissionDenied("Only admins press the red button.")
+    only_if(authz.can_stop(person_of(request)))
 
 
 def _press(request: HttpRequest, thing: Thing) -> HttpResponse:

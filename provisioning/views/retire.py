@@ -3,18 +3,19 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import AccountPair, AwsAccount, Offer, User
+from provisioning import authz
 from provisioning.engine.retirement import Thing, dependents
 from provisioning.forms.ending import RetireForm
 from provisioning.services import retire as services
 from provisioning.services.common import Refused
-from provisioning.views.common import PAGE, person_of, posted
+from provisioning.views.common import PAGE, only_if, person_of, posted
 
 confirmed_view = require_http_methods(["GET", "POST"])
 
@@ -51,8 +52,7 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _only_admins(request: HttpRequest) -> None:
-    if not person_of(request).is_portal_admin:
-        raise PermissionDenied("Only admins retire things.")
+    only_if(authz.can_retire(person_of(request), retired=False))
 
 
 def _retire(request: HttpRequest, thing: Thing, back: str) -> HttpResponse:

@@ -105,6 +105,7 @@ def test_a_person_chooses_topics_and_time_zone(alice: User, client_for: ClientFo
         "extension",
         "review",
         "trouble",
+        "narrowed",
     ]
     event = AuditEvent.objects.get(kind="person:notices:chosen")
     assert (event.actor, event.subject) == ("alice", "person:alice")

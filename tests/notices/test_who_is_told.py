@@ -18,9 +18,9 @@ from notices.models import HeardEvent, Notice, Preferences, Reading, Reminder, R
 from notices.story import Reader, story_of
 from notices.texts import PROPOSAL_ENDS
 from notices.topics import BY_KEY, KINDS, TOPICS, topics_for
-from provisioning import services
+from provisioning import authz, services
 from provisioning.core.plan import fingerprint
-from provisioning.models import AccessRequest, Grant, Review
+from provisioning.models import AccessRequest, DriftFinding, Grant, Review
 from provisioning.services import break_glass
 from provisioning.specs import spec_for_request
 from tests.factories import (
@@ -32,7 +32,7 @@ from tests.factories import (
     UserFactory,
     first_stage,
 )
-from tests.notices.conftest import Happen, told
+from tests.notices.conftest import Happen, send_mail, told
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +101,7 @@ OF_AN_ACCOUNT = {
     "account:check:passed": set(),
     "drift:widened:removed": {"dana"},
     "drift:orphan:removed": {"dana"},
+    "drift:narrowed:found": {"dana"},
 }
 
 
@@ -109,6 +110,96 @@ def test_admins_are_told_of_accounts(kind: str, offer: Offer, happen: Happen) ->
     happen(kind, offer.pair.target.subject)
 
     assert told() == OF_AN_ACCOUNT[kind]
+
+
+@pytest.fixture
+def missing(grant: Grant) -> DriftFinding:
+    """A scan has seen that the role of alice's access is not there."""
+    Grant.objects.filter(pk=grant.pk).update(phase="pending", settled_at=database_now())
+    grant.refresh_from_db()
+    return DriftFinding.objects.create(
+        account=grant.request.offer.pair.target,
+        grant=grant,
+        kind="narrowed",
+        thing="role",
+        name=grant.role_name,
+        summary="The role of this access is not there.",
+        first_seen_at=database_now(),
+        last_seen_at=database_now(),
+    )
+
+
+def test_who_can_repair_is_told_once_that_something_was_taken_away(
+    missing: DriftFinding, grant: Grant, erin: User, happen: Happen
+) -> None:
+    """Its holder may be an approver or an admin, and an auditor may be named: they cannot."""
+    first_stage(grant.request.offer).people.add(erin, grant.requester)
+    User.objects.filter(pk=grant.requester.pk).update(role=User.Role.ADMIN)
+    happen("drift:narrowed:found", grant.subject, finding=missing.pk)
+
+    now = database_now()
+    can = {one.username for one in User.objects.all() if authz.can_repair(one, grant, now)}
+    assert told(topic="narrowed") == can == {"bob", "dana"}
+    assert told(topic="narrowed") == can, "A second round tells nobody again."
+    assert Notice.objects.filter(topic="narrowed").count() == 2
+
+
+def test_what_was_taken_away_is_named_with_the_way_to_give_it_back(
+    missing: DriftFinding, grant: Grant, bob: User, happen: Happen
+) -> None:
+    event = happen("drift:narrowed:found", grant.subject, finding=missing.pk)
+
+    message = texts.narrowed(story_of(event), Reader("mail", bob))
+
+    assert message.headline == (
+        "The access of Alice Ashby lacks something in AWS that was approved"
+    )
+    assert message.lines[0] == "The role of this access is not there."
+    assert ("Missing in", str(missing.account)) in message.facts
+    assert message.links[0].url.endswith(f"/requests/{grant.code}/repair/")
+
+
+def test_a_switch_group_is_told_with_the_way_to_the_drift_page(
+    missing: DriftFinding, dana: User, happen: Happen
+) -> None:
+    DriftFinding.objects.update(grant=None, thing="group", name="switch-to-222222222222")
+    event = happen("drift:narrowed:found", missing.account.subject, finding=missing.pk)
+
+    message = texts.narrowed(story_of(event), Reader("mail", dana))
+
+    assert message.headline == (
+        "The switch group switch-to-222222222222 lacks something in AWS that was approved"
+    )
+    assert message.links[0].url.endswith("/drift/")
+    happen("pair:restore:asked", missing.account.subject, actor="dana", finding=missing.pk)
+    with pytest.raises(Pointless, match="Somebody had it repaired before this was sent"):
+        texts.narrowed(story_of(event), Reader("mail", dana))
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("settled", "Nothing was missing any more before this was sent."),
+        ("repaired", "Somebody had it repaired before this was sent."),
+        ("revoked", "The access was over before this was sent."),
+    ],
+)
+def test_nobody_is_told_of_what_is_not_missing_any_more(
+    how: str, why: str, missing: DriftFinding, grant: Grant, bob: User, happen: Happen
+) -> None:
+    event = happen("drift:narrowed:found", grant.subject, finding=missing.pk)
+    if how == "settled":
+        DriftFinding.objects.update(resolved_at=database_now())
+    elif how == "repaired":
+        services.repair(person=bob, grant=Grant.objects.with_parties().get(pk=grant.pk))
+    else:
+        services.revoke(person=bob, grant=grant, reason="No longer needed.")
+    gather()
+    send_mail()
+
+    assert set(Notice.objects.filter(event=event).values_list("state", "note")) == {
+        ("dropped", why)
+    }
 
 
 OF_THE_RED_BUTTON = {

@@ -12,12 +12,13 @@ ORPHANS: Final = "orphans after two sweeps"
 LOST: Final = "lost commands"
 LATE: Final = "seconds of access past the end"
 FOREIGN: Final = "mutating calls on foreign objects"
+UNENTITLED: Final = "access that nothing entitles to"
 REVOKE: Final = "click on Revoke to lock-out"
 REVOKE_ALONE: Final = "the same with Redis gone"
 REVOKE_UNHEARD: Final = "the same with all workers dead"
 CLEAN_UP: Final = "clean-up after the faults stop"
 
-COUNTED: Final = (ORPHANS, LOST, LATE, FOREIGN)
+COUNTED: Final = (ORPHANS, LOST, LATE, FOREIGN, UNENTITLED)
 """None of these may ever happen."""
 TIMED: Final = {
     REVOKE: (95, 5.0, 30.0),

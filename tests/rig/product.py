@@ -17,11 +17,12 @@ import redis
 from django.conf import settings
 from django.db import connection, connections
 
-from accounts.models import User
+from accounts.models import Offer, User
 from sandbox import servers
 from sandbox.processes import Child, free_port
 from tests.factories import UserFactory
 from tests.rig.hands import STRANGER
+from tests.rig.rules import ruled_offer, strict_offer
 from tests.rig.stand import SOURCE, Rig, administrator, link, made
 from tests.rig.web import Browser
 from tests.services import Services
@@ -48,6 +49,11 @@ class Product:
     logs: Path
     erin: User
     """A second person who asks, so that two share a switch group."""
+    strict: Offer
+    """Beside the cast's offer, which bob alone decides on: one for which each run has its own
+    stages, and that members of a group may take in an emergency."""
+    ruled: Offer
+    """One that a rule decides on where little is asked for."""
     port: int = field(default_factory=free_port)
     broker_port: int = field(default_factory=free_port)
     pause: float = PAUSE
@@ -225,7 +231,9 @@ def running(services: Services, logs: Path) -> Iterator[Product]:
     """The product on a new world, while the block lasts."""
     with made(services.environment()["AWS_ENDPOINT_URL"]) as rig:
         _keep_commits()
-        product = Product(rig, services, logs, _second_person(rig))
+        erin = _second_person(rig)
+        offers = strict_offer(rig.cast), ruled_offer(rig.cast)
+        product = Product(rig, services, logs, erin, *offers)
         try:
             product.start("broker", *PROCESSES)
             yield product

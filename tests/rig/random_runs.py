@@ -13,10 +13,22 @@ from typing import Any, Final
 
 from tests.rig.cases import Cases
 from tests.rig.product import OF_PROCESSES, PROCESSES, Product
+from tests.rig.rules import APPROVERS, ON_CALL, OWNERS
 from tests.rig.run import Run, put_back
 
 PEOPLE: Final = ("alice", "erin")
+OFFERS: Final = ("plain", "plain", "strict", "strict", "ruled")
 MINUTES: Final = (5, 6, 12, 45)
+EMERGENCIES: Final = (5, 5, 12, 20, 30, 31, 120)
+"""Minutes that somebody takes; more than 30 nobody may."""
+MEMBERSHIPS: Final = (
+    (OWNERS, "grace"),
+    (OWNERS, "heidi"),
+    (OWNERS, "ivan"),
+    (ON_CALL, "erin"),
+    (ON_CALL, "alice"),
+)
+SCOPES: Final = ("alice", "erin", "erin", "account", "pair", "everything")
 EDITS: Final = ("attach", "detach", "trust", "no-end", "leave", "delete-role", "join")
 RARE_EDITS: Final = ("delete-user",)
 SPOILS: Final = (
@@ -60,7 +72,50 @@ def _nth(chance: Random) -> tuple[Any, ...]:
 
 def _ask(chance: Random) -> tuple[Any, ...]:
     later = chance.choice((0, 0, 0, 0, 0, 4, 15))
-    return chance.choice(PEOPLE), chance.choice(MINUTES), later, chance.choice((1, 1, 1, 2))
+    times, offer = chance.choice((1, 1, 1, 2)), chance.choice(OFFERS)
+    return chance.choice(PEOPLE), chance.choice(MINUTES), later, times, offer
+
+
+def _ask_together(chance: Random) -> tuple[Any, ...]:
+    offers = chance.sample(sorted(set(OFFERS)), chance.choice((2, 3)))
+    return chance.choice(PEOPLE), chance.choice(MINUTES), chance.choice((0, 0, 4)), *offers
+
+
+def _decide_together(chance: Random) -> tuple[Any, ...]:
+    verdicts = ("approved", "approved", "approved", "rejected")
+    return chance.choice(("bob", "bob", "grace")), chance.choice(verdicts)
+
+
+def _approve(chance: Random) -> tuple[Any, ...]:
+    return *_nth(chance), chance.choice(("bob", "bob", "bob", *APPROVERS, *PEOPLE))
+
+
+def _pass_around(chance: Random) -> tuple[Any, ...]:
+    return chance.randrange(4), *chance.sample((*APPROVERS, "alice"), chance.choice((2, 4, 5)))
+
+
+def _change_terms(chance: Random) -> tuple[Any, ...]:
+    later = chance.choice((0, 0, 3, 15))
+    return chance.randrange(4), chance.choice(APPROVERS), chance.choice((5, 6, 12)), later
+
+
+def _decide_on_former_terms(chance: Random) -> tuple[Any, ...]:
+    return chance.randrange(4), *chance.sample(APPROVERS, 2), chance.choice((5, 6, 12))
+
+
+def _break_glass(chance: Random) -> tuple[Any, ...]:
+    who = chance.choice(("erin", "erin", "erin", "alice", "grace"))
+    return who, chance.choice(EMERGENCIES), chance.choice((1, 1, 2, 3))
+
+
+def _review(chance: Random) -> tuple[Any, ...]:
+    who = chance.choice(("bob", "dana", "grace", "erin"))
+    return chance.randrange(4), who, chance.choice(("justified", "unjustified")), 1
+
+
+def _press(chance: Random) -> tuple[Any, ...]:
+    pauses, amid = chance.choice((True, False, False)), chance.choice((True, True, False))
+    return chance.choice(SCOPES), pauses, amid, chance.choice((0, 0, 1, 2, 4))
 
 
 def _spoil(chance: Random) -> tuple[Any, ...]:
@@ -81,8 +136,13 @@ def _process(chance: Random) -> tuple[Any, ...]:
 
 ACTIONS: Final[dict[str, tuple[float, Draw]]] = {
     # People.
-    "ask": (3, _ask),
-    "approve": (5, _nth),
+    "ask": (4.5, _ask),
+    "ask_together": (0.8, _ask_together),
+    "approve": (5, _approve),
+    "pass_around": (3, _pass_around),
+    "decide_together": (1, _decide_together),
+    "change_terms": (0.8, _change_terms),
+    "decide_on_former_terms": (0.6, _decide_on_former_terms),
     "reject": (0.4, _nth),
     "withdraw": (0.4, _nth),
     "give_back": (1, _nth),
@@ -91,6 +151,11 @@ ACTIONS: Final[dict[str, tuple[float, Draw]]] = {
     "look_again": (0.3, _nth),
     "repair": (0.6, _nth),
     "sign_in": (0.3, lambda chance: (chance.choice(("alice", "erin", "bob", "dana")),)),
+    "break_glass": (1.2, _break_glass),
+    "review": (0.6, _review),
+    "change_group": (0.8, lambda chance: chance.choice(MEMBERSHIPS)),
+    "press": (1, _press),
+    "lift": (0.8, _nothing),
     # Time.
     "pass_time": (2, lambda chance: (chance.choice((20, 60, 95, 240, 700)),)),
     "pass_to_an_end": (1.2, lambda chance: (chance.choice((-1, 0, 1, 30)),)),
@@ -116,7 +181,7 @@ ACTIONS: Final[dict[str, tuple[float, Draw]]] = {
 }
 PAUSES: Final = (0.0, 0.0, 0.05, 0.1, 0.2, 0.4)
 """Seconds between two actions: the processes work meanwhile."""
-LENGTHS: Final = (10, 22)
+LENGTHS: Final = (12, 24)
 
 
 def script(seed: int) -> list[Action]:
@@ -135,7 +200,7 @@ def play(product: Product, number: int, cases: Cases) -> None:
     """One run."""
     with cases.case(""):
         put_back(product)
-        run = Run(product)
+        run = Run(product, number)
         try:
             for action in script(number):
                 said = getattr(run, action.name)(*action.arguments)

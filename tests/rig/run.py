@@ -21,7 +21,10 @@ from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import lifecycle
 from provisioning.core.states import Phase, RequestState
-from provisioning.models import AccessRequest, AccountScan, Grant
+from provisioning.engine import stops
+from provisioning.models import AccessRequest, AccountScan, BreakGlass, Decision, Grant, Stop
+from provisioning.services import red_button
+from tests.rig.auditor import Auditor
 from tests.rig.cases import Cases, Violation
 from tests.rig.goals import CLEAN_UP, LOST
 from tests.rig.hands import EDITS
@@ -32,14 +35,11 @@ from tests.rig.invariants import (
     foreign,
     issued_names,
 )
+from tests.rig.people import ANSWERS, People
 from tests.rig.product import Product, happens, wait_until
 from tests.rig.stand import SECOND, SHORT, Rig, fresh
-from tests.rig.web import NO_ANSWER, Browser, Page
 from tests.rig.witness import Witness
 
-MINUTE: Final = timedelta(minutes=1)
-ANSWERS: Final = {NO_ANSWER, 200, 302, 403, 404, 409, 422, 503}
-"""What a page may answer while things go wrong around it; 500 is a bug."""
 A_MOMENT: Final = 1.2
 """Real seconds that the processes get for taking up what is due."""
 WORK: Final = 20.0
@@ -50,49 +50,62 @@ SCANNED: Final = timedelta(minutes=12)
 RECOVERED: Final = timedelta(minutes=12)
 """On AWS's clock, until everything is as it should be once the faults have stopped. Longer than
 what a read proves nothing for, and than the longest pause between two tries."""
-REASON: Final = "Look at the findings."
 
 
 def put_back(product: Product) -> None:
-    """AWS as it was at the start, whole processes, and a bystander with days ahead of them."""
+    """AWS as it was at the start, whole processes, no red button in force, and a bystander with
+    days ahead of them."""
     product.mend()
     rig = product.rig
     rig.put_back()
     AccessRequest.objects.filter(state=RequestState.PENDING).update(state=RequestState.CANCELLED)
+    _release(rig)
     bystander = _bystander(rig)
-    if bystander.ends_at - database_now() < timedelta(days=2):
-        rig.active(timedelta(days=7), rig.cast.charlie)
+    if bystander.is_over:
+        # A red button of the run before; AWS was loaded as it was before that.
+        EDITS["leave"](bystander)
+        EDITS["delete-role"](bystander)
+        _renew(rig)
+    elif bystander.ends_at - database_now() < timedelta(days=2):
+        _renew(rig)
         rig.pass_time(bystander.ends_at - database_now())
         wait_until(lambda: fresh(bystander).phase == Phase.ENDED, 60, "the bystander's renewal")
         rig.base = rig.control("dump")
 
 
+def _release(rig: Rig) -> None:
+    """Lift every pause that a run which failed left behind, and wait for what it stopped."""
+    for stop in Stop.objects.pausing():
+        red_button.lift(actor=rig.cast.dana, stop=stop)
+    if Stop.objects.unfinished().exists():
+        rig.pass_time(stops.LATE_COMMITS)
+        wait_until(lambda: not Stop.objects.unfinished().exists(), 60, "the end of a red button")
+
+
+def _renew(rig: Rig) -> None:
+    """A new access of the bystander's, made by whoever comes first."""
+    grant = rig.approved(timedelta(days=7), rig.cast.charlie)
+    wait_until(lambda: fresh(grant).phase == Phase.ACTIVE, 60, "the bystander's access")
+    rig.base = rig.control("dump")
+
+
 def _bystander(rig: Rig) -> Grant:
-    return (
-        Grant.objects.with_parties().live().filter(request__requester=rig.cast.charlie).latest("pk")
-    )
+    return Grant.objects.with_parties().filter(request__requester=rig.cast.charlie).latest("pk")
 
 
 @dataclass
-class Run:
+class Run(People):
     """One run, and what people were told in it."""
 
-    product: Product
-    diary: list[str] = field(default_factory=list)
-    asked: set[str] = field(default_factory=set)
-    approved: set[str] = field(default_factory=set)
-    ended: set[str] = field(default_factory=set)
-    """Codes of requests, and of accesses that somebody gave back or revoked."""
     touched: set[str] = field(default_factory=set)
     """Codes of accesses that strangers' hands have changed in AWS."""
-    browsers: dict[str, Browser] = field(default_factory=dict)
-    began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.rig = self.product.rig
+        super().__post_init__()
         self.first = (Grant.objects.aggregate(Max("pk"))["pk__max"] or 0) + 1
-        self.first_request = (AccessRequest.objects.aggregate(Max("pk"))["pk__max"] or 0) + 1
+        self.bystander = _bystander(self.rig)
         self.witness = Witness(self.rig, self.first, foreign(self.rig.base))
+        self.auditor = Auditor(self.rules, self.first_request, self.first_stop, self.bystander)
         self.stopped_at = database_now()
 
     def tell(self, what: str) -> None:
@@ -102,24 +115,9 @@ class Run:
         print(line, file=sys.stderr, flush=True)  # noqa: T201  # The lane's log.
 
     def look(self) -> None:
-        """The judge looks at this moment."""
+        """The judges look at this moment."""
         self.witness.look(touched=self._touched_roles())
-
-    # --- Whom and what there is --------------------------------------------------------------
-
-    def browser(self, username: str) -> Browser:
-        """Of somebody who is signed in, if that went well."""
-        browser = self.browsers.get(username)
-        if browser is None:
-            browser = self.product.browser(username)
-            if browser.sign_in().accepted:
-                self.browsers[username] = browser
-        return browser
-
-    def _pending(self, nth: int) -> AccessRequest | None:
-        rows = AccessRequest.objects.with_parties().waiting().filter(pk__gte=self.first_request)
-        found = list(rows.order_by("pk"))
-        return found[nth % len(found)] if found else None
+        self.auditor.look()
 
     def grants(self) -> list[Grant]:
         """Of this run, the oldest first."""
@@ -129,119 +127,8 @@ class Run:
         """The access that was approved last."""
         return self.grants()[-1]
 
-    def _live(self, nth: int) -> Grant | None:
-        found = [one for one in self.grants() if not one.is_over]
-        return found[nth % len(found)] if found else None
-
     def _touched_roles(self) -> set[str]:
         return {one.role_name for one in self.grants() if one.code in self.touched}
-
-    # --- People ------------------------------------------------------------------------------
-
-    def sign_in(self, username: str) -> str:
-        """With a new session."""
-        self.browsers.pop(username, None)
-        return f"{len(self.browser(username).cookies)} cookies"
-
-    def ask(self, username: str, minutes: int, later: int, times: int) -> str:
-        """For access, at once or some minutes later."""
-        start = database_now() + later * MINUTE
-        form = self.browser(username).fill_in(
-            path := f"/offers/{self.rig.cast.offer.pk}/request/",
-            duration=f"{minutes} min",
-            reason=REASON,
-            starts_at=f"{start:%Y-%m-%dT%H:%M:%S}" if later else "",
-        )
-        return self._taken(self._post(username, times, path, **form), self.asked)
-
-    def approve(self, nth: int, times: int) -> str:
-        """As bob does."""
-        return self._decide("approved", nth, times, self.approved)
-
-    def reject(self, nth: int, times: int) -> str:
-        """As bob does."""
-        return self._decide("rejected", nth, times, set())
-
-    def _decide(self, verdict: str, nth: int, times: int, taken: set[str]) -> str:
-        request = self._pending(nth)
-        if request is None:
-            return "nobody waits"
-        form = self.browser("bob").decision(request.code, verdict=verdict, reason="So be it.")
-        pages = self._post("bob", times, f"/requests/{request.code}/decide/", **form)
-        return self._taken(pages, taken, request.code)
-
-    def withdraw(self, nth: int, times: int) -> str:
-        """Of one's own requests."""
-        request = self._pending(nth)
-        if request is None:
-            return "nobody waits"
-        path = f"/requests/{request.code}/cancel/"
-        pages = self._post(request.requester.username, times, path)
-        return self._taken(pages, set(), request.code)
-
-    def look_again(self, nth: int, times: int) -> str:
-        """At both accounts, before a decision."""
-        request = self._pending(nth)
-        if request is None:
-            return "nobody waits"
-        self._post("bob", times, f"/requests/{request.code}/look-again/")
-        return request.code
-
-    def give_back(self, nth: int, times: int) -> str:
-        """One's own access."""
-        return self._end(nth, times)
-
-    def revoke(self, nth: int, times: int) -> str:
-        """Somebody's access, as an admin."""
-        return self._end(nth, times, "dana")
-
-    def _end(self, nth: int, times: int, username: str = "") -> str:
-        grant = self._live(nth)
-        if grant is None:
-            return "nothing lives"
-        return self.end(grant, username or grant.requester.username, times)
-
-    def end(self, grant: Grant, username: str, times: int = 1) -> str:
-        """This access, by this person."""
-        path = f"/requests/{grant.code}/revoke/"
-        form = self.browser(username).fill_in(path, reason="Enough.")
-        return self._taken(self._post(username, times, path, **form), self.ended, grant.code)
-
-    def extend(self, nth: int, times: int, minutes: int) -> str:
-        """Ask for more time on one's own access."""
-        grant = self._live(nth)
-        if grant is None:
-            return "nothing lives"
-        path = f"/requests/{grant.code}/extend/"
-        person = grant.requester.username
-        form = self.browser(person).fill_in(path, minutes=minutes, reason=REASON)
-        return self._taken(self._post(person, times, path, **form), self.asked)
-
-    def repair(self, nth: int, times: int) -> str:
-        """Have given back what strangers took away."""
-        grant = self._live(nth)
-        if grant is None:
-            return "nothing lives"
-        path = f"/requests/{grant.code}/repair/"
-        form = self.browser("dana").fill_in(path, reason="Needed.")
-        pages = self._post("dana", times, path, **form)
-        return ", ".join(str(page.status) for page in pages)
-
-    def _post(self, username: str, times: int, path: str, **fields: object) -> list[Page]:
-        pages = self.browser(username).post_at_once(times, path, **fields)
-        for page in pages:
-            assert page.status in ANSWERS, (path, page.status, page.text)
-        if any(page.location.startswith("/sign-in/") for page in pages):
-            self.browsers.pop(username, None)
-        return pages
-
-    def _taken(self, pages: list[Page], codes: set[str], code: str = "") -> str:
-        """Remember what was accepted: at most one of several clicks."""
-        accepted = [page for page in pages if page.accepted and "/requests/" in page.location]
-        assert len(accepted) <= 1, f"Of {len(pages)} clicks {len(accepted)} were accepted."
-        for page in accepted:
-            codes.add(code or page.location.rstrip("/").rpartition("/")[2])
-        return ", ".join(f"{page.status} {page.location}".strip() for page in pages)
 
     # --- Time --------------------------------------------------------------------------------
 
@@ -375,6 +262,7 @@ class Run:
         self.tell("everything is whole again")
         self.look()
         with self._watching_clean_up(cases) as watch:
+            self.lift()
             self._withdraw_all()
             self.settle(watch)
             self.all_given()
@@ -385,6 +273,8 @@ class Run:
                 self.look()
                 self.settle(watch)
         self._cut_back()
+        self._review_all()
+        self.look()
         self._check_commands()
         self.tell("everything is over")
 
@@ -403,26 +293,32 @@ class Run:
             browser = self.browser(request.requester.username)
             page = browser.post(f"/requests/{request.code}/cancel/")
             request.refresh_from_db()
-            # Its time may have run out in this very moment.
-            assert page.accepted or request.state == RequestState.EXPIRED, (page.status, page.text)
+            # Its time may have run out in this very moment, or a red button has withdrawn it.
+            over = request.state in {RequestState.EXPIRED, RequestState.CANCELLED}
+            assert page.accepted or over, (page.status, page.text)
 
     def settle(self, watch: Callable[[], None] = lambda: None) -> None:
         """What is over is removed; what was approved is there, if nobody took it away in AWS."""
-        if not self._until(lambda: not self._unfinished(), RECOVERED, watch):
+        if not self._until(self._is_settled, RECOVERED, watch):
             left = self._unfinished()
-            raise Violation(LOST, [self._story(one) for one in left], len(left))
+            told = [self._story(one) for one in left]
+            told += [f"{one} is not finished" for one in Stop.objects.unfinished()]
+            raise Violation(LOST, told, len(told))
+
+    def _is_settled(self) -> bool:
+        return not self._unfinished() and not Stop.objects.unfinished().exists()
 
     def _unfinished(self) -> list[Grant]:
         now = database_now()
         return [
             one
-            for one in self.grants()
+            for one in [*self.grants(), fresh(self.bystander)]
             if one.phase != Phase.ENDED
             and not one.is_scheduled_at(now)
-            and not (one.should_exist(now) and self._is_settled(one))
+            and not (one.should_exist(now) and self._is_whole(one))
         ]
 
-    def _is_settled(self, grant: Grant) -> bool:
+    def _is_whole(self, grant: Grant) -> bool:
         return grant.code in self.touched or (
             grant.phase == Phase.ACTIVE and not grant.is_extending
         )
@@ -434,7 +330,9 @@ class Run:
             now = database_now()
             if grant.phase_at(now) is Phase.ACTIVE and grant.code not in self.touched:
                 check_usable(state, grant, now)
-        check_usable(state, _bystander(self.rig), database_now())
+        bystander = fresh(self.bystander)
+        if bystander.stop_id is None:
+            check_usable(state, bystander, database_now())
 
     @contextmanager
     def _watching_clean_up(self, cases: Cases) -> Iterator[Callable[[], None]]:
@@ -463,7 +361,7 @@ class Run:
             self._until(self._scanned(database_now()), SCANNED)
         check_no_orphans(self.rig)
         check_trails(self.grants())
-        check_trails([_bystander(self.rig)])
+        check_trails([fresh(self.bystander)])
 
     def _left_over(self) -> bool:
         try:
@@ -483,15 +381,21 @@ class Run:
             for code in self.asked
             if not AccessRequest.objects.filter(code=code).exclude(state="pending").exists()
         ]
-        lost += [f"{code}: approved" for code in self.approved if not self._was_granted(code)]
+        lost += [f"{who} approved {code}" for who, code in self.approved if not _said(who, code)]
+        given = self.taken | {code for _, code in self.approved}
+        lost += [f"{code}: given" for code in given if not self._was_granted(code)]
         revoked = Grant.objects.filter(revoked_at__isnull=False, phase=Phase.ENDED)
         lost += [f"{code}: ended" for code in self.ended if not revoked.filter(code=code).exists()]
         if lost:
             raise Violation(LOST, lost, len(lost))
 
     def _was_granted(self, code: str) -> bool:
-        """Approved, and then given, or ended by a person or a worker who says why."""
+        """Approved by as many as it takes, and then given, or ended by a person or a worker who
+        says why."""
         request = AccessRequest.objects.with_parties().get(code=code)
+        if request.state != RequestState.APPROVED:
+            # The auditor knows whether the approvals were enough.
+            return code not in self.taken
         kinds = set(AuditEvent.objects.about(request.subject).values_list("kind", flat=True))
         if request.extends_id is not None:
             told = {"grant:extension:confirmed", "grant:extension:refused", "grant:revoked"}
@@ -510,6 +414,16 @@ class Run:
             f"{grant.code} is {grant.phase}, ends {grant.ends_at}, next {grant.next_check_at}, "
             f"leased {grant.leased_until}, now {database_now()}: {grant.last_error} [{told}]"
         )
+
+    def _review_all(self) -> None:
+        """Every emergency stays open until two others have said something about it."""
+        for taken in BreakGlass.objects.open().filter(request__pk__gte=self.first_request):
+            own = self.review_of(taken, taken.request.requester.username, "justified", 1)
+            assert not own[0].accepted, own[0].text
+            for who in ("dana", "bob"):
+                self.review_of(taken, who, "justified", 1)
+            taken.refresh_from_db()
+            assert taken.closed_at is not None, taken.request.code
 
     # --- Time at the end, from one thing that is due to the next ------------------------------
 
@@ -542,7 +456,8 @@ class Run:
         now = database_now()
         due = Grant.objects.live().filter(next_check_at__lte=now)
         scans = AccountScan.objects.filter(due_at__lte=now, finished_at__isnull=True)
-        return due.exists() or scans.exists()
+        pressed = Stop.objects.unfinished().filter(pressed_at__lte=now - stops.LATE_COMMITS)
+        return due.exists() or scans.exists() or pressed.exists()
 
     def _at_work(self) -> bool:
         """Whether a process that nobody has killed holds an access."""
@@ -560,3 +475,9 @@ class Run:
                 # Sweepers wait a while for a worker before they do it themselves.
                 moments.append(now + 10 * SECOND)
         return min(moments) - now
+
+
+def _said(who: str, code: str) -> bool:
+    """Whether an approval that was taken is kept."""
+    said = Decision.objects.filter(request__code=code, approver__username=who)
+    return said.filter(verdict=Decision.Verdict.APPROVED).exists()

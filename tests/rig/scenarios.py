@@ -10,20 +10,25 @@ from random import Random
 from threading import Thread
 from typing import Any, Final
 
-from django.contrib.auth import get_user_model
-from django.test import Client
+from django.contrib.auth.models import Group
 
 from accounts.models import User
 from audit.clock import database_now
+from audit.models import AuditEvent
 from provisioning.aws.errors import AwsError
+from provisioning.engine import stops
 from provisioning.models import AccessRequest, Grant
 from tests.aws_world import Aws
 from tests.factories import UserFactory, first_stage
+from tests.judge.judge import who_may_enter
 from tests.rig.cases import Cases, Violation
 from tests.rig.goals import LATE, REVOKE, REVOKE_ALONE, REVOKE_UNHEARD
+from tests.rig.invariants import issued_roles
+from tests.rig.people import MINUTE, signed_in
 from tests.rig.product import PROCESSES, SWEEPERS, WORKERS, Product, wait_until
-from tests.rig.run import MINUTE, Run, put_back
-from tests.rig.stand import SECOND, arn_of, fresh
+from tests.rig.rules import ON_CALL
+from tests.rig.run import Run, put_back
+from tests.rig.stand import SECOND, SOURCE, administrator, arn_of, fresh, link
 from tests.rig.web import Browser, Page
 
 SOON: Final = 60.0
@@ -239,9 +244,11 @@ def race(product: Product, cases: Cases) -> None:
     with _run(product, cases) as run:
         approvers = first_stage(run.rig.cast.offer).people
         others = [UserFactory.create() for _ in range(ACTORS - 3)]
+        began = database_now()
         approvers.add(*others)
+        run.rules.note(began)
         try:
-            crowd = [_signed_in(product, person) for person in (run.rig.cast.bob, *others)]
+            crowd = [signed_in(product, person.username) for person in (run.rig.cast.bob, *others)]
             chance = Random(cases.seed)  # noqa: S311  # Not a secret.
             for _ in range(ROUNDS_IN_FULL if cases.full else ROUNDS):
                 _one_winner(run, crowd, chance)
@@ -249,9 +256,7 @@ def race(product: Product, cases: Cases) -> None:
             # Those who approved count until their accesses are over.
             run.settle()
             approvers.set([run.rig.cast.bob])
-            get_user_model().objects.filter(pk__in=[one.pk for one in others]).update(
-                is_active=False
-            )
+            _switch_off(others)
 
 
 def _one_winner(run: Run, crowd: list[Browser], chance: Random) -> None:
@@ -273,14 +278,83 @@ def _one_winner(run: Run, crowd: list[Browser], chance: Random) -> None:
     assert statuses == [HTTPStatus.FOUND] + [HTTPStatus.CONFLICT] * (len(deeds) - 1), statuses
 
 
-def _signed_in(product: Product, person: User) -> Browser:
-    """A browser with a session that was made in the database: the sandbox has no button for it."""
-    client = Client()
-    client.force_login(person)
-    browser = product.browser(person.username)
-    browser.get("/sign-in/")
-    browser.cookies |= {name: one.value for name, one in client.cookies.items()}
-    return browser
+# --- The red button, while everybody is busy -------------------------------------------------
+
+DECIDERS, TAKERS = 10, 5
+PRESSES, PRESSES_IN_FULL = 3, 40
+REFUSALS: Final = ("request:decide:refused", "grant:breakglass:refused")
+
+
+def button(product: Product, cases: Cases) -> None:
+    """Ten people decide, five break the glass and an admin ends everything in the same moment, and
+    a worker dies in between: nothing lives afterwards, nobody gets in, and every refusal is kept.
+    """
+    with _more_iam_users(product) as takers, _run(product, cases) as run:
+        approvers = first_stage(run.rig.cast.offer).people
+        others = [UserFactory.create() for _ in range(DECIDERS - 1)]
+        began = database_now()
+        approvers.add(*others)
+        Group.objects.get(name=ON_CALL).user_set.add(*takers)
+        run.rules.note(began)
+        deciders = ["bob", *(one.username for one in others)]
+        busy = ["erin", *(one.username for one in takers)]
+        chance = Random(cases.seed)  # noqa: S311  # Not a secret.
+        try:
+            for nth in range(PRESSES_IN_FULL if cases.full else PRESSES):
+                _everybody_at_once(run, deciders, busy, WORKERS[nth % 2], chance)
+        finally:
+            approvers.set([run.rig.cast.bob])
+            _switch_off([*others, *takers])
+
+
+@contextmanager
+def _more_iam_users(product: Product) -> Iterator[list[User]]:
+    """More people who can be let in, while the block lasts."""
+    put_back(product)
+    rig, before = product.rig, product.rig.base
+    people = [UserFactory.create() for _ in range(TAKERS - 1)]
+    for one in people:
+        administrator(SOURCE).create_user(UserName=one.username)
+        link(one, rig.cast.pair.source, one.username)
+    rig.base = rig.control("dump")
+    try:
+        yield people
+    finally:
+        rig.base = before
+
+
+def _switch_off(people: Sequence[User]) -> None:
+    User.objects.filter(pk__in=[one.pk for one in people]).update(is_active=False)
+
+
+def _everybody_at_once(
+    run: Run, deciders: Sequence[str], takers: Sequence[str], dies: str, chance: Random
+) -> None:
+    _given(run)
+    codes = [_asked(run, "alice", 45).code, _asked(run, "erin", 45).code]
+    clicks = [run.verdict(who, codes[nth % 2]) for nth, who in enumerate(deciders)]
+    clicks += [run.emergency(who, 20) for who in takers]
+    chance.shuffle(clicks)
+    button = run.red_button("everything", pauses=chance.choice((True, False)))
+    began = database_now()
+    with ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(run.at_once, clicks, button, after=chance.randrange(len(clicks)))
+        run.product.kill(dies)
+        pages = sent.result()
+    refused = [one.who for one, page in zip(clicks, pages[:-1], strict=True) if not page.accepted]
+    told = AuditEvent.objects.filter(kind__in=REFUSALS, at__gte=began)
+    assert sorted(told.values_list("actor", flat=True)) == sorted(refused), (refused, list(told))
+    assert pages[-1].accepted, pages[-1].text
+    run.product.start(dies)
+    run.rig.pass_time(stops.LATE_COMMITS)
+    run.settle()
+    run.look()
+    assert not Grant.objects.live().exists()
+    state = run.rig.state()
+    for role in issued_roles(state):
+        assert not who_may_enter(state, role.arn, at=database_now(), mfa=True), role
+    run.tell(f"{len(clicks) - len(refused)} of {len(clicks)} were taken before it")
+    run.lift()
 
 
 # --- Very many ends --------------------------------------------------------------------------

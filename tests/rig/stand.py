@@ -244,7 +244,9 @@ class Rig:
         self.mend()
         # What a failed case left must not let the next ones fail too: it ends as all do, and
         # workers that are at it find that it has.
-        left = Grant.objects.live().exclude(request__requester=self.cast.charlie)
+        left = Grant.objects.live().exclude(
+            request__requester=self.cast.charlie, revoked_at__isnull=True
+        )
         with transaction.atomic():
             for grant in left.select_for_update(of=("self",)):
                 lifecycle.note_phase(grant, Phase.ENDED, database_now(), remark="Left by a case.")

@@ -33,12 +33,15 @@ def test_a_form_is_sent_as_its_page_has_it() -> None:
     page = (
         '<form action="/search/"><input name="q"></form>'
         '<form method="post"><input type="hidden" name="plan" value="f1"><input name="reason">'
+        '<input type="checkbox" name="pause"><input type="radio" name="how" value="so">'
+        '<input type="radio" name="how" value="or so" checked>'
         '<button name="verdict" value="approved"></button></form><input name="elsewhere">'
     )
 
     (form,) = forms_of(page)
 
-    assert form == Form("", {"plan", "reason", "verdict"}, {"plan": "f1", "reason": ""})
-    assert form.filled(reason="Yes.") == {"plan": "f1", "reason": "Yes."}
+    names = {"plan", "reason", "pause", "how", "verdict"}
+    assert form == Form("", names, {"plan": "f1", "reason": "", "how": "or so"})
+    assert form.filled(reason="Yes.") == {"plan": "f1", "reason": "Yes.", "how": "or so"}
     with pytest.raises(AssertionError, match="minutes"):
         form.filled(minutes=5)

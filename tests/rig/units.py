@@ -107,6 +107,7 @@ SCENARIOS: Final = {
     "revoke": "from the click on Revoke to the lock-out, with the broker and without",
     "replay": "every message of an access again, in any order",
     "race": "20 people decide on one request at once",
+    "button": "the red button while ten people decide and five break the glass",
     "ends": "very many ends in one minute",
     "outage": "a day's outage, and the return",
 }

@@ -9,6 +9,8 @@ from typing import Final
 from urllib.parse import urlencode
 
 PATIENCE: Final = 60.0  # seconds, on a busy machine
+CHOICES: Final = {"checkbox", "radio"}
+"""Inputs that send nothing unless they are checked."""
 NO_ANSWER: Final = 0
 """The status of a page that did not come."""
 
@@ -60,8 +62,8 @@ class _Forms(HTMLParser):
                 self.found.append(self._inside)
         elif self._inside and tag in {"input", "button"} and (name := told.get("name")):
             self._inside.names.add(name)
-            if tag == "input":
-                self._inside.values[name] = told.get("value") or ""
+            if tag == "input" and ("checked" in told or told.get("type") not in CHOICES):
+                self._inside.values[name] = told.get("value") or ("on" if "checked" in told else "")
 
     def handle_endtag(self, tag: str) -> None:
         """What comes after a form is in none."""
@@ -98,7 +100,9 @@ class Browser:
     def post(self, path: str, **fields: object) -> Page:
         """Send a form."""
         token = self.cookies.get("csrf", "")
-        return self._ask("POST", path, urlencode(fields | {"csrfmiddlewaretoken": token}))
+        return self._ask(
+            "POST", path, urlencode(fields | {"csrfmiddlewaretoken": token}, doseq=True)
+        )
 
     def post_at_once(self, times: int, path: str, **fields: object) -> list[Page]:
         """Send a form several times in the same moment: an impatient click."""

@@ -15,11 +15,11 @@ from accounts.models import User
 from provisioning import services
 from provisioning.models import Grant
 from sandbox import servers
-from sandbox.processes import Supervisor
+from sandbox.processes import Child, Supervisor, log_shows
 from tests.aws_world import Approved, Aws
 
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
-type Running = Callable[[], AbstractContextManager[None]]
+type Running = Callable[[], AbstractContextManager[Child]]
 PATIENCE = 60.0  # seconds, on a busy machine
 TARGET = "222222222222"
 
@@ -38,15 +38,16 @@ def worker(aws: Aws, tmp_path: Path) -> Running:
     """Runs a worker on this test's database while the block lasts."""
 
     @contextmanager
-    def running() -> Iterator[None]:
+    def running() -> Iterator[Child]:
         database = connection.settings_dict
         address = f"127.0.0.1:{database['PORT']}/{database['NAME']}"
         env = dict(os.environ) | {"DATABASE_URL": f"postgres://{database['USER']}@{address}"}
         supervisor = Supervisor()
         try:
-            supervisor.start(servers.worker(log=tmp_path / "worker.log", env=env))
+            child = servers.worker(log=tmp_path / "worker.log", env=env)
+            supervisor.start(child)
             supervisor.wait_ready(timeout=PATIENCE)
-            yield
+            yield child
         finally:
             supervisor.stop()
 
@@ -60,6 +61,13 @@ def wait_for(grant: Grant, phase: str) -> Grant:
         time.sleep(0.1)
         grant.refresh_from_db()
     return grant
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_running_worker_provisions_and_revokes(
@@ -93,3 +101,23 @@ def test_a_sweep_completes_what_an_emptied_broker_has_lost(
     with worker():
         call_command("sweep")
         wait_for(grant, "active")
+
+
+def test_a_worker_that_is_told_to_stop_ends_what_it_has_begun_and_begins_nothing_more(
+    worker: Running, approved: Approved, aws: Aws
+) -> None:
+    aws.control("faults", [{"kind": "hold-before", "action": "CreateRole"}])
+    with worker() as process:
+        begun = approved()
+        assert aws.control("held?wait=20")
+
+        process.ask_to_stop()
+        wait_until(log_shows(process.log, "Warm shutdown"))
+        later = approved()
+        aws.control("release?do=go")
+        process.wait_until(time.monotonic() + PATIENCE)
+
+        assert process.how_it_ended() == "ended with status 0"
+    assert wait_for(begun, "active").settled_at is not None
+    later.refresh_from_db()
+    assert (later.phase, later.generation) == ("pending", 0)

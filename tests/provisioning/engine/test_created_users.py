@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import AwsAccount, IamIdentity, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import services, sweep
+from provisioning import authz, services, sweep
 from provisioning.aws import users
 from provisioning.aws.errors import AwsError, Kind
 from provisioning.engine import converge, created_users, onboard, sealing
@@ -283,6 +283,56 @@ def test_nobody_but_the_admin_who_asked_sees_it(made: IamIdentity, dana: User) -
     with pytest.raises(Refused, match="Only the admin who asked"):
         use_cases.show_password(admin=other, request=asked.request, private_key=asked.private_key)
     assert AuditEvent.objects.filter(kind="identity:password:show:refused", actor="dora").exists()
+
+
+def test_somebody_who_is_no_admin_any_more_gets_no_password_set(
+    made: IamIdentity, dana: User, aws: Aws
+) -> None:
+    asked = use_cases.ask_password(admin=dana, identity=made)
+    User.objects.filter(pk=dana.pk).update(role=User.Role.MEMBER)
+
+    created_users.set_password(asked.request.pk)
+
+    asked.request.refresh_from_db()
+    assert (asked.request.state, asked.request.last_error) == (
+        "failed",
+        "This may no longer be asked for.",
+    )
+    iam = aws.admin(HOME)
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.get_login_profile(UserName="nina")
+
+
+NO_ADMIN = "Only admins look after IAM users."
+
+
+@pytest.mark.parametrize(
+    ("who", "change", "reasons"),
+    [
+        ("dana", {}, []),
+        ("alice", {}, [NO_ADMIN]),
+        ("erin", {}, ["Auditors read everything and change nothing.", NO_ADMIN]),
+        ("dana", {"verified_at": None}, ["This IAM user has not been made yet."]),
+        ("dana", {"remove_asked_at": True}, ["This IAM user is being removed."]),
+        (
+            "alice",
+            {"created_by_portal": False},
+            [NO_ADMIN, "Sallyport did not create this IAM user, so its password is not ours."],
+        ),
+    ],
+)
+def test_who_may_have_a_password_set_is_one_answer_with_its_reasons(
+    who: str,
+    change: dict[str, Any],
+    reasons: list[str],
+    identity: IamIdentity,
+    request: pytest.FixtureRequest,
+) -> None:
+    identity.created_by_portal = True
+    for name, value in change.items():
+        setattr(identity, name, value)
+
+    assert list(authz.can_have_password(request.getfixturevalue(who), identity).reasons) == reasons
 
 
 def test_users_that_existed_before_get_no_password_from_us(

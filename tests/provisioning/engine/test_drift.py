@@ -243,6 +243,13 @@ def test_a_removed_role_is_shown_and_not_given_back(
     scan(target)
     grant.refresh_from_db()
     assert grant.next_check_at == grant.ends_at, "What is known asks for no other look."
+    event = AuditEvent.objects.get(kind="drift:narrowed:found")
+    assert (event.subject, event.reason, event.data) == (
+        grant.subject,
+        "The role of this access is not there.",
+        {"finding": finding(target).pk},
+    )
+    assert event.sentence == "A scan saw that somebody took part of this access away in AWS."
 
 
 def test_what_was_given_back_by_hand_is_seen(active: Grant, target: AwsAccount, aws: Aws) -> None:
@@ -256,6 +263,10 @@ def test_what_was_given_back_by_hand_is_seen(active: Grant, target: AwsAccount, 
 
     assert findings(target) == []
     assert settle(active).phase == "active"
+    iam.detach_role_policy(RoleName=active.role_name, PolicyArn=READ_ONLY)
+    scan(target)
+    told = AuditEvent.objects.filter(kind="drift:narrowed:found")
+    assert told.count() == 2, "What is taken away once more is news."
 
 
 def test_a_missing_member_is_shown(active: Grant, source: AwsAccount, aws: Aws) -> None:
@@ -328,6 +339,9 @@ def test_what_was_taken_from_a_switch_group_is_shown_and_an_admin_gives_it_back(
     found = finding(source)
     assert (found.kind, found.thing, found.act_at) == ("narrowed", "group", None)
     assert iam.list_group_policies(GroupName=GROUP)["PolicyNames"] == []
+    event = AuditEvent.objects.get(kind="drift:narrowed:found")
+    assert (event.subject, event.data) == (source.subject, {"finding": found.pk})
+    assert "part of the switch group switch-to-222222222222 away" in event.sentence
     services.restore_group(person=dana, finding=found)
     switch_groups.prepare_pair(active.request.offer.pair_id)
     assert iam.list_group_policies(GroupName=GROUP)["PolicyNames"] == ["SallyportSwitch"]

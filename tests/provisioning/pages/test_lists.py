@@ -1,8 +1,10 @@
 """The lists: cut at a row, filtered, sorted, counted so far and no further, and exported."""
 
 import csv
+import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from html import unescape
 from io import StringIO
 from typing import Any
 
@@ -14,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Offer, User
 from audit.clock import database_now
-from audit.models import append
+from audit.models import AuditEvent, append
 from provisioning.core.states import Phase
 from provisioning.models import Grant
 from provisioning.reading import export, keyset, listing
@@ -459,6 +461,82 @@ def test_the_audit_log_is_narrowed_by_whole_values(admin: Client) -> None:
     assert admin.get(f"/audit/?actor={'x' * 200}").status_code == 422
 
 
+@pytest.fixture
+def events_of_three_days(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sentences of events at the edges of days, oldest first."""
+    moments = [
+        "2026-03-27T23:59:59.999999",
+        "2026-03-28T00:00:00",
+        "2026-03-28T12:00:00",
+        "2026-03-28T23:59:59.999999",
+        "2026-03-29T00:00:00",
+    ]
+    monkeypatch.setattr("provisioning.views.oversight.PAGE", 2)
+    for moment in moments:
+        AuditEvent.objects.create(
+            at=datetime.fromisoformat(f"{moment}+00:00"),
+            kind="grant:one",
+            actor="alice",
+            subject="grant:abc",
+            sentence=moment,
+        )
+    return moments
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "last"),
+    [
+        ("since=2026-03-28&until=2026-03-28", 1, 3),
+        ("since=2026-03-28", 1, 4),
+        ("until=2026-03-28", 0, 3),
+        ("since=0001-01-01&until=9999-12-31&actor=alice", 0, 4),
+        ("since=2026-03-30", 0, -1),
+    ],
+)
+def test_the_audit_log_of_some_days_is_read_to_its_end_by_its_links(
+    query: str, first: int, last: int, events_of_three_days: list[str], admin: Client
+) -> None:
+    found, address = [], f"/audit/?{query}&kind=grant:one"
+    while address:
+        answer = admin.get(address)
+        assert answer.status_code == 200
+        found += [one.sentence for one in answer.context["page"].rows]
+        links = re.findall(r'rel="next"\s+href="([^"]+)"', answer.content.decode())
+        address = f"/audit/{unescape(links[0])}" if links else ""
+        assert not address or query in address
+
+    assert found == events_of_three_days[first : last + 1][::-1]
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "message"),
+    [
+        ("since=2026-02-30", "since", "Enter a valid date."),
+        ("since=03/28/2026", "since", "Enter a valid date."),
+        ("until=yesterday", "until", "Enter a valid date."),
+        (
+            "since=2026-03-29&until=2026-03-28",
+            "until",
+            "The last day is before the first one.",
+        ),
+    ],
+)
+def test_days_that_are_none_or_the_wrong_way_round_are_told_at_their_field(
+    query: str, field: str, message: str, admin: Client
+) -> None:
+    answer = admin.get(f"/audit/?{query}")
+
+    assert answer.status_code == 422
+    assert answer.context["form"].errors == {field: [message]}
+    assert message in answer.content.decode()
+
+
+def test_a_page_of_some_days_goes_on_from_a_moment(admin: Client) -> None:
+    assert admin.get("/audit/?since=2026-03-28&after=1").status_code == 400
+    mark = "20260328T120000.000000Z-1"
+    assert admin.get(f"/audit/?since=2026-03-28&after={mark}").status_code == 200
+
+
 # --- What a page costs -----------------------------------------------------------------------
 
 QUERIES = {
@@ -474,6 +552,7 @@ QUERIES = {
     "/grants/?person=alice": ("dana", 11),
     "/grants/?account=222222222222": ("dana", 12),
     "/audit/": ("dana", 4),
+    "/audit/?since=2026-01-01&until=2099-01-01&kind=grant:phase:active": ("dana", 4),
 }
 """Fixed, and the same for one row and for sixty."""
 

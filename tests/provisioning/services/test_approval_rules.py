@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -14,7 +15,7 @@ from provisioning import approvals, authz, lifecycle, rules, services
 from provisioning.core.plan import fingerprint
 from provisioning.engine import autoapprove
 from provisioning.engine.converge import converge
-from provisioning.models import AccessRequest, Decision, Grant, RuleApproval
+from provisioning.models import AccessRequest, Decision, Grant, RuleApproval, Stop
 from provisioning.specs import spec_for_request
 from tests.factories import (
     AccessRequestFactory,
@@ -268,6 +269,12 @@ def test_a_requester_who_may_not_ask_any_more_gets_nothing_from_a_rule(
 ) -> None:
     looked(simple)
     ruled.eligible_users.remove(alice)
+    assert autoapprove.decide(simple.pk) is None
+
+
+def test_no_rule_decides_while_a_red_button_ends_what_it_would_give(simple: AccessRequest) -> None:
+    looked(simple)
+    Stop.objects.create(scope="everything", key=uuid4(), pressed_by="dana", reason="x")
     assert autoapprove.decide(simple.pk) is None
 
 

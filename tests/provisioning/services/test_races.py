@@ -5,10 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from accounts.models import Offer, User
 from audit.clock import database_now
@@ -16,12 +17,19 @@ from audit.models import AuditEvent
 from provisioning import lifecycle, services, specs
 from provisioning.core.plan import fingerprint
 from provisioning.engine import retirement
-from provisioning.models import AccessRequest, Decision, Grant
-from provisioning.services import retire
-from tests.factories import AccessRequestFactory, GrantFactory, UserFactory, first_stage
+from provisioning.models import AccessRequest, Decision, Grant, Stop
+from provisioning.services import break_glass, retire
+from tests.factories import (
+    AccessRequestFactory,
+    GrantFactory,
+    GroupFactory,
+    UserFactory,
+    first_stage,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ACTORS = 8
+HOUR = timedelta(hours=1)
 
 
 def at_once[T](*deeds: Callable[[], T]) -> list[T | Exception]:
@@ -198,6 +206,36 @@ def test_of_many_approvers_of_an_extension_one_counts(
     assert winners(answers) == 1
     assert active.ends_at == former + timedelta(minutes=10)
     assert AuditEvent.objects.filter(kind="grant:extended").count() == 1
+
+
+def test_a_red_button_is_not_finished_while_somebody_takes_what_it_ends(
+    offer: Offer, alice: User, dana: User
+) -> None:
+    group = GroupFactory.create()
+    alice.groups.add(group)
+    offer.break_glass_group, offer.break_glass_longest = group, HOUR
+    offer.save()
+    taken, pressed = threading.Event(), threading.Event()
+
+    def take() -> None:
+        with transaction.atomic():
+            break_glass.take(person=alice, offer=offer, duration=HOUR, reason="INC-77.")
+            taken.set()
+            assert pressed.wait(timeout=30)
+
+    def press() -> bool:
+        assert taken.wait(timeout=30)
+        stop = Stop.objects.create(scope="everything", key=uuid4(), pressed_by="dana", reason="x")
+        finished = lifecycle.finish_stop(stop, database_now())
+        pressed.set()
+        return finished
+
+    finished = at_once(take, press)[1]
+
+    assert finished is False
+    stop = Stop.objects.get()
+    assert lifecycle.stop_grants(stop, limit=9, now=database_now()) == [Grant.objects.get().pk]
+    assert lifecycle.finish_stop(stop, database_now())
 
 
 def test_more_time_asked_for_many_times_is_one_request(active: Grant, alice: User) -> None:

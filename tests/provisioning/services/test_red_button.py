@@ -7,26 +7,24 @@ from uuid import UUID, uuid4
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import AccountPair, AwsAccount, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import authz, services, tasks
-from provisioning.core.plan import fingerprint
 from provisioning.engine import converge, stops
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccessRequest, Grant, Stop
-from provisioning.services import red_button
+from provisioning.services import break_glass, red_button
 from provisioning.services.common import Refused
-from provisioning.specs import spec_for_request
 from provisioning.sweep import Sweeper
 from tests.aws_world import Approved, Aws, approve
 from tests.conftest import ClientFor
 from tests.factories import (
     AccessRequestFactory,
     GrantFactory,
+    GroupFactory,
     OfferFactory,
     UserFactory,
     first_stage,
@@ -34,6 +32,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 TARGET = "222222222222"
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +73,21 @@ def grants(offer: Offer, alice: User, bob: User) -> list[Grant]:
 @pytest.fixture
 def asked(alice: User, pair: AccountPair) -> AccessRequest:
     return AccessRequestFactory.create(requester=alice, offer=OfferFactory.create(pair=pair))
+
+
+@pytest.fixture
+def breakable(pair: AccountPair, alice: User, bob: User) -> Offer:
+    """Another offer of the pair, which alice may ask for and take in an emergency."""
+    group = GroupFactory.create(name="On call")
+    alice.groups.add(group)
+    offer: Offer = OfferFactory.create(
+        pair=pair,
+        eligible_users=[alice],
+        approver_users=[bob],
+        break_glass_group=group,
+        break_glass_longest=HOUR,
+    )
+    return offer
 
 
 # --- What ends -------------------------------------------------------------------------------
@@ -171,56 +185,6 @@ def test_a_grant_that_waits_for_its_worker_is_not_made_any_more(
     assert aws.issued_roles(TARGET) == []
 
 
-def test_a_decision_that_is_committed_after_the_stop_was_finished_gives_nothing(
-    approved: Approved, aws: Aws, dana: User
-) -> None:
-    """Its process was held up, so no batch has seen the grant."""
-    late = approved()
-    stop = Stop.objects.create(
-        key=uuid4(),
-        scope="everything",
-        reason="Keys.",
-        pressed_by="dana",
-        finished_at=database_now(),
-    )
-
-    converge.converge(late.pk)
-
-    late.refresh_from_db()
-    assert (
-        late.revoke_reason == "An admin has ended all access of everybody since this was decided."
-    )
-    assert aws.issued_roles(TARGET) == []
-
-    Stop.objects.filter(pk=stop.pk).update(pressed_at=database_now() - timedelta(hours=1))
-    other = approved()
-    converge.converge(other.pk)
-    other.refresh_from_db()
-    assert other.phase == "active"
-
-
-def test_a_press_in_the_very_moment_of_a_decision_is_told_as_that(
-    scene: Offer, bob: User, dana: User, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request = AccessRequestFactory.create(
-        offer=scene, requester=scene.eligible_users.get(), preview={"findings": []}
-    )
-    mark = fingerprint(spec_for_request(request))
-    monkeypatch.setattr(tasks, "go_on_with_stop", lambda pk, batches: None)
-    press(dana)
-    # What the approver's process had read before.
-    monkeypatch.setattr(authz, "stops_in_force", list)
-
-    page = client_for(bob).post(
-        reverse("provisioning:decide", args=[request.code]),
-        {"verdict": "approved", "fingerprint": mark},
-    )
-
-    assert page.status_code == 409
-    assert "Something has changed in this very moment. Look again." in page.content.decode()
-    assert not Grant.objects.exists()
-
-
 # --- Pressed is pressed ----------------------------------------------------------------------
 
 
@@ -314,7 +278,7 @@ def test_batches_revoke_ten_times_as_many_with_as_many_statements(
     stop.save()
 
     # A savepoint, rows, update and events for the grants; the same without rows ends each loop.
-    with django_assert_num_queries(23):
+    with django_assert_num_queries(25):
         stops.carry_out(stop.pk, lambda pk: True)
     assert not Grant.objects.filter(revoked_at=None).exists()
 
@@ -355,6 +319,65 @@ def test_nothing_is_approved_while_everything_ends(
     assert caught.value.reasons == (
         "An admin is ending all access of everybody at this moment. Ask again in a minute.",
     )
+
+
+type Deed = Callable[[], object]
+
+
+def decided(offer: Offer, alice: User, bob: User) -> Deed:
+    asked = AccessRequestFactory.create(requester=alice, offer=offer)
+    return lambda: approve(asked, bob)
+
+
+def taken(offer: Offer, alice: User, bob: User) -> Deed:
+    return lambda: break_glass.take(person=alice, offer=offer, duration=HOUR, reason="INC-77.")
+
+
+def asked_for(offer: Offer, alice: User, bob: User) -> Deed:
+    return lambda: services.request_access(
+        requester=alice, offer=offer, duration=HOUR, reason="Findings."
+    )
+
+
+def extended(offer: Offer, alice: User, bob: User) -> Deed:
+    grant = Grant.objects.held_by(alice).get()
+    return lambda: services.extend_access(person=alice, grant=grant, duration=HOUR, reason="More.")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "kind", "actor"),
+    [
+        (decided, "request:decide:refused", "bob"),
+        (taken, "grant:breakglass:refused", "alice"),
+        (asked_for, "request:ask:refused", "alice"),
+        (extended, "grant:extend:refused", "alice"),
+    ],
+)
+def test_what_is_pressed_between_the_look_and_the_write_is_told_in_words_and_recorded(
+    prepare: Callable[[Offer, User, User], Deed],
+    kind: str,
+    actor: str,
+    grants: list[Grant],
+    breakable: Offer,
+    alice: User,
+    bob: User,
+    dana: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deed = prepare(breakable, alice, bob)
+    monkeypatch.setattr(tasks, "go_on_with_stop", lambda pk, batches: None)
+    press(dana, pause=True)
+    monkeypatch.setattr(authz, "_paused", lambda *_: [])
+
+    with pytest.raises(Refused) as caught:
+        deed()
+
+    assert caught.value.reasons == (
+        "An admin has pressed the red button for this in this very moment. Ask again in a minute.",
+    )
+    refusal = AuditEvent.objects.get(kind=kind)
+    assert (refusal.actor, refusal.reason) == (actor, str(caught.value))
+    assert Grant.objects.count() == len(grants)
 
 
 def test_the_database_refuses_a_grant_in_the_scope(unfinished: Stop) -> None:
