@@ -192,7 +192,7 @@ def script(seed: int) -> list[Action]:
     actions = [
         Action("ask", ("alice", chance.choice(MINUTES), 0, 1)),
         Action("approve", (0, 1)),
-        Action("ask", ("erin", chance.choice(MINUTES), 0, 1, "strict")),
+        Action("ask", ("erin", chance.choice(MINUTES[1:]), 0, 1, "strict")),
     ]
     for name in chance.choices(names, weights, k=chance.randint(*LENGTHS)):
         _, draw = ACTIONS[name]
