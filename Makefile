@@ -22,7 +22,7 @@ demo: ## Run Sallyport on this machine, with a local stand-in for AWS (PORT=8000
 demo-reset: ## The same, from an empty sandbox
 	@$(DEMO) --reset
 
-test: ## Lint, then the tests on PostgreSQL; CI plays parts of the rig as well
+test: ## Lint, then the tests on PostgreSQL; CI plays test-slow and the rig as well
 	@scripts/bootstrap.sh dev
 	@scripts/lint.sh
 	@scripts/test.sh $(ARGS)

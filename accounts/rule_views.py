@@ -18,13 +18,13 @@ from accounts.rule_forms import GroupForm, PersonForm, ReasonForm, ShowForm
 from accounts.view_parts import (
     form_page,
     form_view,
-    history,
     open_proposal,
     page,
     paged,
     posted,
     proposing,
 )
+from audit.models import AuditEvent
 
 # --- People ----------------------------------------------------------------------------------
 
@@ -67,7 +67,7 @@ def _person_page(request: HttpRequest, shown: User, form: PersonForm) -> HttpRes
         form,
         person=shown,
         groups=shown.groups.order_by("name"),
-        events=history(f"user:{shown.pk}"),
+        events=AuditEvent.objects.latest_about(f"user:{shown.pk}"),
         waiting=open_proposal(f"user:{shown.pk}"),
     )
 
@@ -128,7 +128,7 @@ def _group_page(request: HttpRequest, shown: Group, form: GroupForm) -> HttpResp
         group=shown,
         members=shown.user_set.order_by("first_name", "last_name", "username"),
         uses=snapshots.uses_of(shown),
-        events=history(f"group:{shown.pk}"),
+        events=AuditEvent.objects.latest_about(f"group:{shown.pk}"),
         waiting=open_proposal(f"group:{shown.pk}"),
     )
 
@@ -196,7 +196,7 @@ def _proposal_page(
         may_withdraw=proposals.may_withdraw(viewer, shown),
         others=_who_can_confirm(shown),
         target=_address_of(shown),
-        events=history(shown.subject),
+        events=AuditEvent.objects.latest_about(shown.subject),
     )
 
 

@@ -15,11 +15,9 @@ from accounts.authz import may_change_registry, person_of
 from accounts.forms import RegistryForm
 from accounts.four_eyes import Proposed
 from accounts.models import Proposal
-from audit.models import AuditEvent
 
 PAGE: Final = 50
 """Rows of one page of a list."""
-HISTORY: Final = 30
 """Events that a page shows of something's past."""
 
 form_view = require_http_methods(["GET", "HEAD", "POST"])
@@ -63,19 +61,6 @@ def proposing[**P](
 def paged(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
     """The page of a list that the address asks for."""
     return Paginator(rows, PAGE).get_page(request.GET.get("page"))
-
-
-def history(subject: str) -> list[dict[str, Any]]:
-    """The last events about something, newest first; the portal's own parts go without a name."""
-    return [
-        {
-            "at": event.at,
-            "actor": "" if event.actor.startswith("system:") else event.actor,
-            "sentence": event.sentence,
-            "reason": event.reason,
-        }
-        for event in AuditEvent.objects.about(subject).reverse()[:HISTORY]
-    ]
 
 
 def open_proposal(about: str) -> Proposal | None:

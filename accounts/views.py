@@ -43,7 +43,6 @@ from accounts.permissions import catalogue, managed
 from accounts.view_parts import (
     form_page,
     form_view,
-    history,
     open_proposal,
     page,
     paged,
@@ -51,6 +50,7 @@ from accounts.view_parts import (
     proposing,
 )
 from audit.clock import database_now
+from audit.models import AuditEvent
 
 STOP_POLLING: Final = 286
 """htmx stops asking when it gets this status."""
@@ -90,7 +90,7 @@ def account(request: HttpRequest, account_id: str) -> HttpResponse:
         pairs_from=shown.pairs_from.select_related("source", "target"),
         pairs_to=shown.pairs_to.select_related("source", "target"),
         identities=shown.identities.present().select_related("person", "account"),
-        events=history(shown.subject),
+        events=AuditEvent.objects.latest_about(shown.subject),
         **context,
     )
 
@@ -176,7 +176,7 @@ def profile(request: HttpRequest, pk: int) -> HttpResponse:
         sources=(catalogue.source(), managed.source()),
         offers=shown.offers.with_accounts().prefetch_related("stages", "profile__versions"),
         waiting=open_proposal(shown.subject),
-        events=history(shown.subject),
+        events=AuditEvent.objects.latest_about(shown.subject),
     )
 
 
@@ -265,7 +265,7 @@ def offer(request: HttpRequest, pk: int) -> HttpResponse:
         version=shown.profile.current,
         warnings=shown.warnings(),
         waiting=open_proposal(shown.subject),
-        events=history(shown.subject),
+        events=AuditEvent.objects.latest_about(shown.subject),
     )
 
 

@@ -1,10 +1,21 @@
 """The audit event and the one way to append it."""
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from django.db import models
 from django.db.models.functions import Now
+
+LATEST: Final = 30
+"""Events that the page of a thing shows."""
+PARTS: Final = {
+    "system:rule": "The rule of the offer",
+    "system:setup": "The set-up",
+    "system:shell": "The command line",
+    "system:sweeper": "The sweeper",
+    "system:worker": "A worker",
+}
+"""The portal's own parts as pages name them."""
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
@@ -13,6 +24,10 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
     def about(self, subject: str) -> Self:
         """Events about one thing, oldest first."""
         return self.filter(subject=subject).order_by("id")
+
+    def latest_about(self, subject: str) -> Self:
+        """The last events about one thing, newest first, as many as a page shows."""
+        return self.about(subject).reverse()[:LATEST]
 
 
 class AuditEvent(models.Model):
@@ -48,6 +63,11 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"
+
+    @property
+    def by(self) -> str:
+        """Who did it, as a page names them: a person's user name, or a part of the portal."""
+        return PARTS.get(self.actor, self.actor)
 
 
 def event(

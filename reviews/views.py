@@ -19,7 +19,6 @@ from reviews.forms import CampaignForm, FilterForm, ItemsForm
 from reviews.models import Campaign, Item
 
 PAGE: Final = 50
-HISTORY: Final = 30
 
 
 @require_GET
@@ -94,7 +93,7 @@ def _campaign_page(
         "may_close": shown.state == Campaign.State.OPEN
         and not authz.reasons_against_closing(person, shown, database_now()),
         "may_export": authz.may_export(person),
-        "events": _history(shown),
+        "events": AuditEvent.objects.latest_about(shown.subject),
     }
     return render(request, "reviews/campaign.html", context, status=status)
 
@@ -116,18 +115,6 @@ def _row(item: Item, person: User, shown: Campaign, reviews: bool) -> dict[str, 
     free = item.decision in {Item.Decision.OPEN, Item.Decision.KEEP}
     mine = reviews and item.person_id != person.pk
     return {"item": item, "may_decide": free and mine and shown.state == Campaign.State.OPEN}
-
-
-def _history(shown: Campaign) -> list[dict[str, Any]]:
-    return [
-        {
-            "at": one.at,
-            "actor": "" if one.actor.startswith("system:") else one.actor,
-            "sentence": one.sentence,
-            "reason": one.reason,
-        }
-        for one in AuditEvent.objects.about(shown.subject).reverse()[:HISTORY]
-    ]
 
 
 @require_POST

@@ -42,8 +42,9 @@ def test_a_user_name_of_64_characters_is_taken(
     name = "Aa0+=,.@_-" * 6 + "last"
     assert len(name) == 64
     assert admin.post(NEW, _typed(bob, source, name)).status_code == 302
-    assert name in page(admin, LIST)
-    assert name in page(admin, source.get_absolute_url())
+    # It may go on in the next line, so it is looked for without the places where it may.
+    assert name in page(admin, LIST).replace("<wbr>", "")
+    assert name in page(admin, source.get_absolute_url()).replace("<wbr>", "")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from tests.system.test_demo import running
 
@@ -40,6 +48,15 @@ class Visitor:
         self.open("/sign-in/")
         self.page.locator(f"form[action*='/sign-in/{username}'] button").click()
         self.page.wait_for_url("**/access/")
+
+    def open_until(self, path: str, wanted: Locator) -> None:
+        """Open a page that does not renew itself, again and again, until something stands there."""
+        for _ in range(120):
+            self.open(path)
+            if wanted.count():
+                break
+            self.page.wait_for_timeout(250)
+        expect(wanted).to_be_visible()
 
     def note(self, message: ConsoleMessage) -> None:
         """Keep what the console complains of: a broken CSP shows there first."""

@@ -38,12 +38,7 @@ def register_pair(dana: Visitor, source: str, target: str) -> None:
     page.get_by_label("Target account").select_option(label=target)
     page.get_by_role("button", name="Register").click()
     row = page.locator("tr", has_text=target.split(" (")[0])
-    for _ in range(60):
-        dana.open("/registry/pairs/")
-        if row.get_by_text("Ready").count():
-            break
-        page.wait_for_timeout(500)
-    expect(row.get_by_text("Ready")).to_be_visible()
+    dana.open_until("/registry/pairs/", row.get_by_text("Ready"))
 
 
 def add_profile(dana: Visitor, name: str, role: str, policy: str) -> None:
@@ -184,11 +179,7 @@ def address_of_link(alice: Visitor, path: str) -> str:
 def the_way_in_was_mailed(dana: Visitor, target: str, address: str) -> None:
     """The mail that access is active carries the same link; the sandbox shows all mail."""
     mail = dana.page.get_by_role("link", name=f"Your access to {target} is active").first
-    for _ in range(60):
-        dana.open("/sandbox/mail/")
-        if mail.count():
-            break
-        dana.page.wait_for_timeout(500)
+    dana.open_until("/sandbox/mail/", mail)
     mail.click()
     expect(dana.page.locator("main")).to_contain_text(address)
 
@@ -247,12 +238,7 @@ def test_the_main_job_works_without_javascript(visit: Visit) -> None:
     bob.open(path)
     bob.page.get_by_role("button", name="Approve").click()
 
-    for _ in range(60):
-        alice.open(path)
-        if alice.page.get_by_role("link", name="Switch role").count():
-            break
-        alice.page.wait_for_timeout(500)
-
+    alice.open_until(path, alice.page.get_by_role("link", name="Switch role"))
     alice.page.get_by_role("link", name="Give back").click()
     alice.page.get_by_role("button", name="Give it back").click()
     expect(alice.page.get_by_text("You gave the access back.")).to_be_visible()

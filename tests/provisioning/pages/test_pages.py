@@ -131,7 +131,7 @@ def decision(asked: AccessRequest, **changes: str) -> dict[str, str]:
 def test_the_approver_sees_every_object_and_document_of_both_accounts(
     asked: AccessRequest, bob: User, client_for: ClientFor
 ) -> None:
-    text = client_for(bob).get(asked.get_absolute_url()).content.decode()
+    text = client_for(bob).get(asked.get_absolute_url()).content.decode().replace("<wbr>", "")
 
     for call in ("CreateGroup", "PutGroupPolicy", "AddUserToGroup", "CreateRole", "PutRolePolicy"):
         assert f"iam:{call}" in text

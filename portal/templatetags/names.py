@@ -1,0 +1,32 @@
+"""How pages write names that have no spaces: those of accounts, roles, IAM users, groups."""
+
+import re
+from typing import Final
+
+from django import template
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+register = template.Library()
+
+FITS: Final = 20
+"""Characters that fit into every place of every page, also on a phone: such a word stays whole."""
+_PLACES: Final = re.compile(
+    r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[-_./:@+=,])(?=[A-Za-z0-9])"
+)
+
+
+@register.filter
+def breakable(name: object) -> SafeString:
+    """A name that may go on in the next line where a reader would part it: `AmazonRDSFullAccess`
+    after `RDS` or `Full`, and not after `Acces`.
+
+    Nothing is added to the text itself: what is copied or searched for stays the name.
+    """
+    words = re.split(r"(\s+)", str(name))
+    return mark_safe("".join(map(_word, words)))  # noqa: S308  # Each part is escaped.
+
+
+def _word(word: str) -> str:
+    parts = _PLACES.split(word) if len(word) > FITS else [word]
+    return "<wbr>".join(map(escape, parts))
