@@ -543,7 +543,7 @@ QUERIES = {
     # page: who asks, queries
     "/access/": ("alice", 8),
     "/access/history/": ("alice", 4),
-    "/approvals/": ("bob", 14),
+    "/approvals/": ("bob", 15),
     "/approvals/decided/": ("bob", 7),
     "/grants/": ("dana", 10),
     "/grants/?sort=ends": ("dana", 10),

@@ -136,6 +136,16 @@ def test_nobody_takes_twice_what_they_have(on_call: Group, offer: Offer, alice: 
         take(alice, offer)
 
 
+def test_access_that_begins_tomorrow_does_not_stand_in_the_way(
+    on_call: Group, offer: Offer, alice: User
+) -> None:
+    begins = database_now() + timedelta(days=1)
+    request = AccessRequestFactory.create(offer=offer, requester=alice, state="approved")
+    GrantFactory.create(request=request, phase="scheduled", starts_at=begins)
+
+    assert take(alice, offer).phase == "pending"
+
+
 def test_it_is_not_extended(on_call: Group, offer: Offer, alice: User) -> None:
     grant = take(alice, offer)
     Grant.objects.update(phase="active")
