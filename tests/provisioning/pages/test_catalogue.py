@@ -60,6 +60,11 @@ def test_every_word_must_match_and_a_miss_says_so(
     assert found(client, "x" * 5000) == []
 
 
+def test_what_no_database_can_look_for_is_refused(alice: User, client_for: ClientFor) -> None:
+    page = client_for(alice).get(CATALOGUE, {"q": "work\0load"})
+    assert page.status_code == 400
+
+
 def _many(pair: AccountPair, alice: User, number: int) -> None:
     team = GroupFactory.create()
     team.user_set.add(alice, *UserFactory.create_batch(2))
@@ -247,6 +252,11 @@ def test_free_input_is_read_in_the_time_zone_of_the_person(
         ({"duration": "9 d"}, "Choose between 5 and 240 minutes"),
         ({"duration": "1h", "zone": "Mars/Olympus"}, "This time zone is not known."),
         ({"duration": "1h", "starts_at": "never"}, "Write a date and a time"),
+        (
+            {"duration": "1h", "starts_at": "0001-01-01T00:00", "zone": "Europe/Berlin"},
+            "Write a date and a time",
+        ),
+        ({"duration": "until 18:00", "starts_at": "9999-12-31T23:59"}, "Write a date and a time"),
         ({"duration": "90"}, "1 h 30 min"),
         ({}, "This field is required."),
     ],
