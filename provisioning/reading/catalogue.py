@@ -15,6 +15,8 @@ from provisioning.reading import keyset
 PAGE: Final = 24
 SHORTCUTS: Final = 8
 """Starred offers, and offers asked for lately, that are shown above the list."""
+EMERGENCIES: Final = 12
+"""Offers that may be taken at once, of those that match; the search finds the others."""
 LOOKED_AT: Final = 100
 """Requests of somebody among which the offers that they asked for lately are found."""
 MOST_WORDS: Final = 8
@@ -39,6 +41,9 @@ class Catalogue:
     rows: Sequence[Row]
     starred: Sequence[Offer]
     recent: Sequence[Offer]
+    emergencies: Sequence[Offer]
+    """What they may take at once, found by the same words."""
+    more_emergencies: bool
 
 
 def catalogue(person: User, words: str, address: Mapping[str, str]) -> Catalogue:
@@ -51,11 +56,15 @@ def catalogue(person: User, words: str, address: Mapping[str, str]) -> Catalogue
     answers = authz.can_request_each(person, page.rows)
     rows = [Row(one, answer, one.pk in stars) for one, answer in answers]
     first = not words and not {keyset.AFTER, keyset.BEFORE} & set(address)
+    breakable = matching(Offer.objects.breakable_by(person).with_accounts(), words)
+    emergencies = list(breakable.order_by(*NAMES, "pk")[: EMERGENCIES + 1])
     return Catalogue(
         page,
         rows,
         list(shown.filter(pk__in=stars)[:SHORTCUTS]) if first and stars else [],
         _recent(person, shown) if first else [],
+        emergencies[:EMERGENCIES],
+        len(emergencies) > EMERGENCIES,
     )
 
 

@@ -38,12 +38,10 @@ def offers(request: HttpRequest) -> HttpResponse:
         raise BadRequest("No name holds such a character.")
     person = person_of(request)
     shown = catalogue(person, words, request.GET)
-    emergencies = Offer.objects.breakable_by(person).with_accounts()
     context = {
         "catalogue": shown,
         "page": shown.page,
         "q": words,
-        "emergencies": emergencies,
         "admins": pages.admins_to_ask(person, [row.answer for row in shown.rows]),
     }
     return render(request, "provisioning/offers.html", context)

@@ -1,5 +1,6 @@
 """The catalogue, and asking: searched, starred, filled in by a link, several in one go."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -129,6 +130,30 @@ def test_pages_of_the_catalogue_leave_none_out_though_names_are_equal(
     assert [one.pk for one in page.rows] == in_order[2:4]
     empty = client.get(CATALOGUE, {"after": str(in_order[4])}).content.decode()
     assert "Nothing is left on this page" in empty
+
+
+def test_emergencies_are_searched_too_and_never_all_on_one_page(
+    offer: Offer, alice: User, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.reading.catalogue.EMERGENCIES", 2)
+    on_call, client = GroupFactory.create(name="On call"), client_for(alice)
+    alice.groups.add(on_call)
+    for name in ("Third", "First", "Second"):
+        OfferFactory.create(
+            pair__target__name=name,
+            break_glass_group=on_call,
+            break_glass_longest=timedelta(minutes=30),
+        )
+
+    def shown(words: str) -> tuple[list[str], bool]:
+        page = client.get(CATALOGUE, {"q": words})
+        text = page.content.decode()
+        links = re.findall(r"Break the glass: .+? in (\w+)<", text)
+        return links, "There are more. Search for the account that you need." in text
+
+    assert shown("") == (["First", "Second"], True)
+    assert shown("third") == (["Third"], False)
+    assert shown("elsewhere") == ([], False)
 
 
 def test_a_page_goes_on_from_an_offer_that_the_person_may_know_of_and_from_nothing_else(
