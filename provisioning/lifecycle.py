@@ -224,10 +224,12 @@ def renew_stages(*, after: int, limit: int) -> int:
 
 @transaction.atomic
 def _renew_stage(standing: Standing) -> None:
-    """Follow how things stand, unless a decision did so in this very moment."""
+    """Follow how things stand, unless somebody decides in this very moment: that writes the stage
+    too, and a sweeper that waited for it would keep removals waiting."""
     request, stage = standing.request, standing.stages[standing.stage - 1]
     waiting = AccessRequest.objects.waiting().filter(pk=request.pk, stage=request.stage)
-    if waiting.update(stage=standing.stage):
+    held = waiting.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    if list(held) and waiting.update(stage=standing.stage):
         append(
             kind="request:stage",
             actor=SWEEPER,

@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import ApprovalStage, IamIdentity, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import approvals, authz, lifecycle, rules, services
+from provisioning import approvals, authz, hooks, lifecycle, rules, services
 from provisioning.core.plan import fingerprint
 from provisioning.engine import autoapprove
 from provisioning.engine.converge import converge
@@ -208,6 +208,18 @@ def test_the_inbox_counts_the_approvals_that_count(
     assert "2 of 3 approvals" in words()
     asked.offer.stages.get(position=2).people.remove(security[0])
     assert "1 of 3 approvals" in words()
+
+
+def test_a_round_goes_on_although_stages_could_not_be_looked_at(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[Any] = []
+    monkeypatch.setattr(lifecycle, "renew_stages", lambda **how: 1 // 0)
+    monkeypatch.setattr(hooks, "AFTER_SWEEP", [done.append])
+
+    Sweeper().sweep()
+
+    assert len(done) == 1
 
 
 def test_a_round_takes_few_queries_for_many_and_the_next_one_goes_on(
