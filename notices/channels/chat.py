@@ -13,7 +13,7 @@ LONGEST_NOTE: Final = 300
 
 
 def text_of(message: Message) -> str:
-    """The body. What people typed can neither make links nor call anybody."""
+    """The body. What people typed can call nobody, and no link of theirs hides where it leads."""
     facts = [f"{label}: {for_chat(value)}" for label, value in message.facts]
     quote = [f"“{for_chat(message.quote)}”"] if message.quote else []
     links = [f"{link.label}: {link.url}" for link in message.links]

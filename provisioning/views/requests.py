@@ -82,7 +82,7 @@ def extend(request: HttpRequest, code: str) -> HttpResponse:
             )
         except ValidationError as error:
             form.add_error(None, error)
-        except services.Refused as refused:
+        except (services.Refused, StaleState) as refused:
             return _conflict(request, code, str(refused))
         else:
             messages.success(request, "Your request for more time is with the approvers.")

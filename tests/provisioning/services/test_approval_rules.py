@@ -399,13 +399,20 @@ def test_no_rule_decides_while_a_red_button_ends_what_it_would_give(simple: Acce
     assert autoapprove.decide(simple.pk) is None
 
 
+@pytest.mark.parametrize("what", ["no rule", "shorter", "another group"])
 def test_a_worker_gives_nothing_when_the_rule_was_taken_away_since(
-    simple: AccessRequest, ruled: Offer
+    what: str, simple: AccessRequest, ruled: Offer
 ) -> None:
     looked(simple)
     grant = autoapprove.decide(simple.pk)
     assert grant is not None
-    Offer.objects.filter(pk=ruled.pk).update(auto_approve=False)
+    match what:
+        case "no rule":
+            Offer.objects.filter(pk=ruled.pk).update(auto_approve=False)
+        case "shorter":
+            Offer.objects.filter(pk=ruled.pk).update(auto_longest=timedelta(minutes=5))
+        case "another group":
+            Offer.objects.filter(pk=ruled.pk).update(auto_group=GroupFactory.create())
     converge(grant.pk)
     grant.refresh_from_db()
     assert grant.revoke_reason == "The rule that approved this does not hold any more."

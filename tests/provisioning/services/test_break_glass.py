@@ -408,6 +408,18 @@ def test_nobody_reviews_twice_nor_before_it_is_over(
         review(bob, Grant.objects.get(pk=grant.pk))
 
 
+def test_a_review_that_is_sent_twice_at_once_counts_once(
+    over: Grant, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review(bob, over)
+    # What the second of two processes had read before.
+    monkeypatch.setattr(authz, "can_review", lambda *asked: authz.Answer())
+
+    with pytest.raises(StaleState, match=r"^Something has changed in this very moment\."):
+        review(bob, over)
+    assert Review.objects.count() == 1
+
+
 # --- Pages -----------------------------------------------------------------------------------
 
 
