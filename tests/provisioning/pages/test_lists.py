@@ -529,6 +529,7 @@ def test_days_that_are_none_or_the_wrong_way_round_are_told_at_their_field(
     assert answer.status_code == 422
     assert answer.context["form"].errors == {field: [message]}
     assert message in answer.content.decode()
+    assert "Nothing has happened" not in answer.content.decode()
 
 
 def test_a_page_of_some_days_goes_on_from_a_moment(admin: Client) -> None:
