@@ -3,6 +3,7 @@
 import logging
 import re
 from typing import Any, Final
+from urllib.parse import unquote
 
 from notices.channels.errors import NotSent
 from notices.core.message import Message
@@ -63,8 +64,9 @@ class _Notes(logging.Handler):
 
 
 def without_secrets(text: str, url: str) -> str:
-    """Without any part of the channel's address."""
-    for part in sorted(re.split(r"[/:@?&=#]+", url), key=len, reverse=True):
+    """Without any part of the channel's address, as it is written there or as it is meant."""
+    parts = {one for form in (url, unquote(url)) for one in re.split(r"[/:@?&=#]+", form)}
+    for part in sorted(parts, key=len, reverse=True):
         if len(part) >= 5:
             text = text.replace(part, "…")
     return text

@@ -426,6 +426,9 @@ def test_a_chat_that_refuses_is_told_in_words_without_its_address() -> None:
     assert "403" in str(caught.value)
     assert "verysecrettoken" not in str(caught.value)
     assert chat.without_secrets("sent to verysecrettoken", address.url) == "sent to …"
+    assert chat.without_secrets("signed in with top!secret", "mmosts://me:top%21secret@host") == (
+        "signed in with …"
+    )
 
 
 def test_a_chat_address_that_is_not_complete_is_told() -> None:

@@ -181,7 +181,7 @@ ACTIONS: Final[dict[str, tuple[float, Draw]]] = {
 }
 PAUSES: Final = (0.0, 0.0, 0.05, 0.1, 0.2, 0.4)
 """Seconds between two actions: the processes work meanwhile."""
-LENGTHS: Final = (11, 22)
+LENGTHS: Final = (10, 20)
 
 
 def script(seed: int) -> list[Action]:
