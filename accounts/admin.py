@@ -8,11 +8,12 @@ the registry, because what widens access waits for a second admin there.
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db import models, transaction
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from accounts import four_eyes
 from accounts.authz import may_change_registry, person_of
@@ -114,11 +115,14 @@ class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # Th
     ) -> HttpResponse:
         """Change somebody's password, in one transaction with its event.
 
-        Whoever sets it could sign in as them: so not that of another person who decides, where
-        it takes two to widen access.
+        Whoever sets it could sign in as them: so not that of another person who decides or gets
+        access without a decision, where it takes two to widen access.
         """
-        person = get_object_or_404(User, pk=id)
-        if person.pk != request.user.pk and four_eyes.holds() and four_eyes.decides(person):
+        person = self.get_object(request, unquote(id))
+        if person is None:
+            raise Http404
+        of_another = person.pk != person_of(request).pk
+        if of_another and four_eyes.holds() and four_eyes.is_needed_in_person(person):
             return self._password_refused(request, person)
         with transaction.atomic():
             return super().user_change_password(request, id, form_url)
@@ -126,8 +130,9 @@ class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # Th
     def _password_refused(self, request: HttpRequest, person: User) -> HttpResponse:
         actor = person_of(request)
         message = (
-            f"{person.label} is an admin or an approver, so another admin does not set their "
-            "password. An operator does on the server: manage.py changepassword."
+            f"{person.label} is an admin or an approver, or gets access without a decision, so "
+            "another admin does not set their password. An operator does on the server: "
+            "manage.py changepassword."
         )
         append(
             kind="user:password:refused",

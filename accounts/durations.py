@@ -7,7 +7,7 @@ time zone.
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 MINUTE: Final = timedelta(minutes=1)
@@ -16,6 +16,8 @@ LONGEST_TEXT: Final = 40
 """Characters; every pattern below is read in proportion to them."""
 MOST: Final = timedelta(days=366)
 """Beyond every limit; larger numbers would overflow a timedelta."""
+YEARS: Final = range(2000, 9000)
+"""Years that a person can mean. At the edges of the calendar no time zone can be worked out."""
 
 EXAMPLES: Final = "Write it such as 90 min, 2h, 1 h 30 min or until 18:00."
 _AMOUNT = re.compile(r"(\d{1,7})(?:[.,](\d{1,2}))?\s*([a-z]*)", re.ASCII)
@@ -127,9 +129,17 @@ def _end(found: re.Match[str], begins: datetime, zone: tzinfo) -> datetime:
     if hour > 23:
         raise Unreadable
     clock, day = time(hour, minute), _day(found["day"], begins)
-    if found["day"] is None and _moment(day, clock, zone) <= begins:
-        day += DAY
-    return _moment(day, clock, zone)
+    end = _moment(day, clock, zone)
+    if found["day"] is not None or _is_after(end, begins):
+        return end
+    again = end.replace(fold=1)
+    return again if _is_after(again, begins) else _moment(day + DAY, clock, zone)
+
+
+def _is_after(end: datetime, begins: datetime) -> bool:
+    """As moments: two times of one zone would be compared as clocks show them, and in the hour that
+    autumn has twice that is wrong."""
+    return end.astimezone(UTC) > begins.astimezone(UTC)
 
 
 def _day(word: str | None, begins: datetime) -> date:
@@ -138,13 +148,17 @@ def _day(word: str | None, begins: datetime) -> date:
     if word == "tomorrow":
         return begins.date() + DAY
     try:
-        return date.fromisoformat(str(word))
+        day = date.fromisoformat(str(word))
     except ValueError as error:
         raise Unreadable from error
+    if day.year not in YEARS:
+        raise Unreadable
+    return day
 
 
 def _moment(day: date, clock: time, zone: tzinfo) -> datetime:
-    """A wall clock's time as a moment: of two in autumn the earlier, and none that spring skips."""
+    """A wall clock's time as a moment: of two in autumn the earlier (`fold` means the later), and
+    none that spring skips."""
     moment = datetime.combine(day, clock, zone)
     there_and_back = datetime.fromtimestamp(moment.timestamp(), zone)
     if there_and_back.replace(tzinfo=None) != moment.replace(tzinfo=None):

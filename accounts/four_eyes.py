@@ -123,9 +123,24 @@ def switch(
     )
 
 
-def decides(person: User) -> bool:
-    """Whether somebody confirms proposals, or decides on requests: nobody else may act as them."""
-    return person.is_portal_admin or Offer.objects.decided_by(person).exists()
+def is_needed_in_person(person: User) -> bool:
+    """Whether somebody confirms proposals, decides on requests, or gets access on which nobody
+    decides, in an emergency or by a rule: nobody else may act as them."""
+    return (
+        person.is_portal_admin
+        or Offer.objects.decided_by(person).exists()
+        or Offer.objects.filter(break_glass_group__in=person.groups.values("pk")).exists()
+        or Offer.objects.naming(person).filter(auto_approve=True).exists()
+    )
+
+
+def stands_beside(person: User) -> bool:
+    """Whether somebody counts as a second person beside an admin: another admin, or who decides on
+    an open offer, which two admins have confirmed. An account that one admin has just made is
+    neither."""
+    return (
+        person.is_portal_admin or Offer.objects.decided_by(person).filter(is_active=True).exists()
+    )
 
 
 # --- The gate --------------------------------------------------------------------------------

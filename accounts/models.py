@@ -596,11 +596,13 @@ def stages_of(offers: Any) -> dict[int, tuple[Stage, ...]]:
     if not rows:
         return {}
     people, found = defaultdict[int, set[int]](set), [row.pk for row in rows]
+    # Auditors change nothing, so whoever is one does not count where approvers are named.
+    roles = (User.Role.MEMBER, User.Role.ADMIN)
     by_name = ApprovalStage.people.through.objects.filter(
-        approvalstage__in=found, user__is_active=True
+        approvalstage__in=found, user__is_active=True, user__role__in=roles
     )
     by_group = ApprovalStage.groups.through.objects.filter(
-        approvalstage__in=found, group__user__is_active=True
+        approvalstage__in=found, group__user__is_active=True, group__user__role__in=roles
     )
     for stage, person in by_name.values_list("approvalstage", "user").union(
         by_group.values_list("approvalstage", "group__user")

@@ -132,7 +132,8 @@ def group_change(group: Group, after: Snapshot) -> Change:
     stored = Group.objects.filter(pk=group.pk).first()
     if stored is None:
         title = f"Make the group {after['name']}."
-        return Change(Kind.GROUP, f"group:new:{after['name']}", title, None, after)
+        about = f"group:new:{after['name']}"[: Proposal.ABOUT]
+        return Change(Kind.GROUP, about, title, None, after)
     before = snapshots.group(stored, stored.user_set.all(), name=stored.name)
     return Change(
         Kind.GROUP, f"group:{stored.pk}", f"Change the group {stored.name}.", before, after

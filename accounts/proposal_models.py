@@ -49,8 +49,11 @@ class Proposal(FieldConstraints):
         WITHDRAWN = "withdrawn", "Withdrawn"
         LAPSED = "lapsed", "Lapsed"
 
+    ABOUT = 128
+    """Characters that `about` may have; the name of a group that is to be made may have more."""
+
     kind = models.CharField(max_length=20, choices=[(one.value, one.value) for one in Kind])
-    about = models.CharField(max_length=128)
+    about = models.CharField(max_length=ABOUT)
     """What is to be changed, as audit events name it; `offer:new:3:7` for one that is to be made
     for a profile on a pair."""
     title = models.CharField(max_length=300)

@@ -203,7 +203,7 @@ def _change(proposal: Proposal) -> Change:
         case Kind.PERSON:
             before = people.person_change(_row(User, proposal.about), after).before
         case Kind.SECOND_ADMIN:
-            before = {"on": four_eyes.settle()}
+            before = {"on": four_eyes.holds()}
     return Change(kind, proposal.about, title, before, after)
 
 

@@ -98,5 +98,14 @@ def admins(story: Story) -> list[User]:
     return list(people.order_by("username"))
 
 
+def may_know(person: User, story: Story) -> bool:
+    """Whether this person may still see what the event is about. A notice may wait for a mail
+    server for a day, and they may have lost the right meanwhile."""
+    if story.request is not None:
+        return AccessRequest.objects.visible_to(person).filter(pk=story.request.pk).exists()
+    asked = person.username in story.event.data.get("waiting", {})
+    return asked or person.sees_everything
+
+
 def _who_can_sign_in(people: Iterable[User]) -> list[User]:
     return [one for one in people if one.is_active]

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from accounts.models import User
 from audit.clock import database_now
+from notices.audience import may_know
 from notices.channels import chat, mail, webhook
 from notices.channels.errors import NotSent
 from notices.core import schedule
@@ -116,7 +117,14 @@ def _handle(notice: Notice, send: Send) -> int:
     except Exception as error:
         log.exception("notice_has_no_words", notice=notice.pk)
         raise NotSent("Its words could not be made.", channel_down=False) from error
-    send(notice, story, message)
+    try:
+        send(notice, story, message)
+    except NotSent:
+        raise
+    except Exception as error:
+        # One that no server would take must not come back for ever and keep others waiting.
+        log.exception("notice_is_unsendable", notice=notice.pk)
+        raise NotSent("It cannot be sent as it is.", channel_down=False) from error
     _finish(notice, Notice.State.SENT, "")
     return 1
 
@@ -128,6 +136,8 @@ def words_of(notice: Notice, story: Story) -> Message:
         raise Pointless("They were switched off.")
     if person is not None and not person.email:
         raise Pointless("They have no mail address.")
+    if person is not None and not may_know(person, story):
+        raise Pointless("They may not see it any more.")
     message = BY_KEY[notice.topic].words(story, reader(notice.channel, person))
     return _as_reminder(message) if notice.number else message
 

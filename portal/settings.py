@@ -304,7 +304,11 @@ LOGGING = {
     "formatters": {
         "events": {
             "()": structlog.stdlib.ProcessorFormatter,
-            "processor": structlog.dev.ConsoleRenderer(colors=False)
+            # Plain: what a person's machine has installed must not decide whether a log shows the
+            # values of variables, with secrets among them.
+            "processor": structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            )
             if SANDBOX
             else structlog.processors.JSONRenderer(),
             "foreign_pre_chain": _shared_processors,

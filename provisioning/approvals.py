@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from django.db.models import Exists, OuterRef
+
 from accounts import stages as rules
-from accounts.models import Offer, User, people_demanded_by
+from accounts.models import Offer, User, people_demanded_by, stages_of
 from accounts.stages import Progress, Stage
 from provisioning.core import plan
 from provisioning.core.states import RequestState
@@ -33,13 +35,6 @@ def _stages(request: AccessRequest, now: Sequence[Stage]) -> tuple[Stage, ...]:
     floor = max(request.approvals_needed, by_risk)
     strictest = rules.strictest(now, pinned=request.quorums, floor=floor)
     return tuple(one.without(request.requester_id) for one in strictest)
-
-
-def needed_as_loaded(request: AccessRequest) -> int:
-    """How many different people must approve, for a list: by the stages that were fetched with the
-    request (`offer__stages`)."""
-    loaded = [Stage(one.name, one.quorum) for one in request.offer.stages.all()]
-    return rules.needed(_stages(request, loaded))
 
 
 @dataclass(frozen=True)
@@ -74,6 +69,13 @@ class Standing:
         # Most requests have no approval yet, and a fingerprint takes some work.
         return self.progress(self.mark if self.given else "")
 
+    @property
+    def stage(self) -> int:
+        """Position of the stage that is asked now, as lists keep it; what they had where nothing
+        is missing."""
+        open_at = self.progress_now().open_at
+        return self.request.stage if open_at is None else open_at + 1
+
     def names(self, person: User) -> bool:
         """Whether this person may approve in some stage."""
         return any(person.pk in stage.people for stage in self.stages)
@@ -99,6 +101,30 @@ class Standing:
 def standing(request: AccessRequest) -> Standing:
     """How things stand with a request."""
     return Standing(request, stages(request), tuple(_approvals(request)))
+
+
+def standings(requests: Sequence[AccessRequest]) -> list[Standing]:
+    """The same for some, in two queries for any number. They come with what their plans depend on
+    (`for_decision`), with `extends`, and with `decisions__approver`."""
+    now = stages_of({one.offer_id for one in requests})
+    return [
+        Standing(one, _stages(one, now.get(one.offer_id, ())), _approvals_as_loaded(one))
+        for one in requests
+    ]
+
+
+def _approvals_as_loaded(request: AccessRequest) -> tuple[Decision, ...]:
+    said = sorted(request.decisions.all(), key=lambda one: one.pk)
+    return tuple(one for one in said if one.verdict == Decision.Verdict.APPROVED)
+
+
+def partly_approved(*, after: int, limit: int) -> list[Standing]:
+    """How things stand with waiting requests that somebody has approved, by key: of all others
+    the first stage is asked, whatever becomes of their offers."""
+    said = Decision.objects.filter(request=OuterRef("pk"), verdict=Decision.Verdict.APPROVED)
+    found = AccessRequest.objects.waiting().filter(Exists(said), pk__gt=after).for_decision()
+    found = found.select_related("extends").prefetch_related("decisions__approver")
+    return standings(list(found.order_by("pk")[:limit]))
 
 
 def _approvals(request: AccessRequest) -> list[Decision]:
@@ -203,9 +229,10 @@ def lost_since(grant: Grant) -> str:
     if request.taken is not None:
         return _lost_in_emergency(request, request.taken)
     if request.decided_by_rule:
-        # No person stands for it, so nobody can have lost a right; the offer may have changed.
-        still = request.offer.auto_approve and rules.needed(stages(request)) == 1
-        return "" if still else "The rule that approved this does not hold any more."
+        # No person stands for it, so nobody can have lost a right; the offer may have changed, and
+        # the requester may have left the group that its rule is for.
+        lost = "The rule that approved this does not hold any more."
+        return "" if _rule_still_approves(request) else lost
     given = [one for one in _approvals(request) if one.fingerprint == grant.fingerprint]
     if any(not one.approver.is_active for one in given):
         return "The requester or the approver has been switched off since the decision."
@@ -216,6 +243,18 @@ def lost_since(grant: Grant) -> str:
     if not rules.progress(needs, people).is_complete:
         return "The offer asks for more approvals by now; those that were given are not enough."
     return ""
+
+
+def _rule_still_approves(request: AccessRequest) -> bool:
+    """What of the rule can change between its approval and the access, hours aside."""
+    offer, group = request.offer, request.offer.auto_group_id
+    return (
+        offer.auto_approve
+        and offer.auto_longest is not None
+        and request.lasts <= offer.auto_longest
+        and (group is None or request.requester.groups.filter(pk=group).exists())
+        and rules.needed(stages(request)) == 1
+    )
 
 
 def _lost_in_emergency(request: AccessRequest, taken: BreakGlass) -> str:

@@ -191,11 +191,11 @@ def may_still_extend(person: User, grant: Grant) -> Answer:
 
 def can_break_glass(person: User, offer: Offer, now: datetime) -> Answer:
     """May this person take this offer at once, in an emergency? Members of the group that the
-    offer names, with an IAM user of theirs, once at a time."""
+    offer names, with an IAM user of theirs, once at a time. What begins later is of no use now."""
     named = Offer.objects.breakable_by(person).filter(pk=offer.pk).exists()
     identity = identity_for(person, offer)
     mine = Grant.objects.held_by(person).live().filter(request__offer=offer)
-    live = mine.filter(revoked_at__isnull=True, ends_at__gt=now).exists()
+    live = mine.filter(revoked_at__isnull=True, starts_at__lte=now, ends_at__gt=now).exists()
     return _answer(
         *_basics(person),
         None if named else "This offer does not let you take access in an emergency.",

@@ -208,6 +208,37 @@ def _note_approval(decision: Decision, standing: Standing, *, stage: int) -> Non
     )
 
 
+def renew_stages(*, after: int, limit: int) -> int:
+    """Have lists go by the stage that is asked by now, for some of the requests that somebody has
+    approved. Returns the key to go on after; 0 once all were looked at.
+
+    An offer may ask others since, an approver may have lost the right that their approval rested
+    on, or the plan is another one: none of that writes to the requests that it concerns.
+    """
+    found = approvals.partly_approved(after=after, limit=limit)
+    for standing in found:
+        if standing.stage != standing.request.stage:
+            _renew_stage(standing)
+    return found[-1].request.pk if len(found) == limit else 0
+
+
+@transaction.atomic
+def _renew_stage(standing: Standing) -> None:
+    """Follow how things stand, unless somebody decides in this very moment: that writes the stage
+    too, and a sweeper that waited for it would keep removals waiting."""
+    request, stage = standing.request, standing.stages[standing.stage - 1]
+    waiting = AccessRequest.objects.waiting().filter(pk=request.pk, stage=request.stage)
+    held = waiting.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    if list(held) and waiting.update(stage=standing.stage):
+        append(
+            kind="request:stage",
+            actor=SWEEPER,
+            subject=request.subject,
+            sentence=f"Which approvals count has changed: the stage “{stage.name}” is asked now.",
+            data={"request": request.code, "stage": standing.stage},
+        )
+
+
 @transaction.atomic
 def change_terms(
     request: AccessRequest,
@@ -226,7 +257,9 @@ def change_terms(
     """
     waiting = AccessRequest.objects.filter(pk=request.pk, state=RequestState.PENDING)
     seen = None if request.preview is None else request.preview | {"steps": []}
+    request.terms_duration, request.terms_start = duration, starts_at
     changed = waiting.update(
+        stage=approvals.standing(request).stage,
         terms_duration=duration,
         terms_start=starts_at,
         terms_by=actor,
@@ -236,7 +269,6 @@ def change_terms(
     )
     if changed != 1:
         raise StaleState(_MOVED_ON)
-    request.terms_duration, request.terms_start = duration, starts_at
     append(
         kind="request:terms",
         actor=actor.username,

@@ -66,6 +66,8 @@ class Sweeper:
     pause: timedelta = PAUSE
     silent_at: datetime | None = None
     """The last round, if the broker did not answer in it or in an earlier one since it last did."""
+    stages_after: int = 0
+    """The request after which the next round goes on to see which stages are asked."""
 
     @property
     def rest(self) -> timedelta:
@@ -85,8 +87,16 @@ class Sweeper:
         self.nudged = {job.key: self.nudged[job.key] for job in jobs if job.key in self.nudged}
         for job in jobs:
             self._handle(job, now)
+        self._renew_stages()
         self._take_steps_of_others(now)
         return len(jobs)
+
+    def _renew_stages(self) -> None:
+        """Lists may be late, so nothing that goes wrong with them stops a round."""
+        try:
+            self.stages_after = lifecycle.renew_stages(after=self.stages_after, limit=BATCH)
+        except Exception:
+            log.exception("stages_not_renewed")
 
     def _take_steps_of_others(self, now: datetime) -> None:
         """What layers above asked for comes last: it must not delay a removal."""

@@ -39,14 +39,21 @@ def reasons_against_deciding(
         found.append("You are not a reviewer of this review.")
     if any(one.person_id == person.pk for one in chosen):
         found.append("Nobody reviews themselves. Another reviewer decides on your items.")
-    if (
-        person.pk == campaign.created_by_id
-        and any(one.takes_a_decider for one in chosen)
-        and four_eyes.holds()
-    ):
-        # Otherwise one admin could take approvers away alone, by way of a review of their own.
-        found.append("You started this review, so another reviewer decides about approvers.")
+    if Item.objects.filter(pk__in=[one.pk for one in chosen]).with_deciders(taking=True).exists():
+        found += reasons_against_taking_deciders(person, campaign)
     return found
+
+
+def reasons_against_taking_deciders(person: User, campaign: Campaign) -> list[str]:
+    """Otherwise one admin could take approvers away alone: by a review of their own, or with an
+    account that they have made themselves as its reviewer."""
+    if not four_eyes.holds():
+        return []
+    if person.pk == campaign.created_by_id:
+        return ["You started this review, so another reviewer decides about approvers."]
+    if not four_eyes.stands_beside(person):
+        return ["Another admin, or somebody who decides on requests, decides about approvers."]
+    return []
 
 
 def reasons_against_closing(person: User, campaign: Campaign, now: datetime) -> list[str]:

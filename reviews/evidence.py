@@ -1,8 +1,6 @@
 """What a review decided, written down so that a change would show."""
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,6 +8,7 @@ from typing import Any, Final
 from django.db.models import Count
 
 from audit.models import AuditEvent
+from provisioning.reading import export
 from reviews.models import Campaign, Item
 
 COLUMNS: Final = (
@@ -25,8 +24,6 @@ COLUMNS: Final = (
     "reason",
     "outcome",
 )
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the beginning of a formula."""
 
 
 def progress(campaign: Campaign) -> dict[str, int]:
@@ -110,16 +107,5 @@ def as_json(campaign: Campaign) -> str:
 
 def as_csv(campaign: Campaign) -> str:
     """The items for a spreadsheet; the last line is their hash. No cell is a formula."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for one in rows(campaign):
-        writer.writerow([_cell(one[name]) for name in COLUMNS])
-    writer.writerow(["sha256", content_hash(campaign)])
-    return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    """A value as text. A quotation mark in front keeps a spreadsheet from calculating it."""
-    words = str(value)
-    return f"'{words}" if words.startswith(FORMULA) else words
+    lines = [COLUMNS, *([str(one[name]) for name in COLUMNS] for one in rows(campaign))]
+    return "".join(map(export.line, [*lines, ("sha256", content_hash(campaign))]))

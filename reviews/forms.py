@@ -1,6 +1,6 @@
 """Forms of reviews. No writes: services have those."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar
 
 from django import forms
@@ -12,6 +12,7 @@ from accounts.models import AccessProfile, AccountPair, AwsAccount, User
 from reviews.models import Campaign, Item, Scope
 
 TARGETS = ("account", "pair", "profile")
+DAY = timedelta(days=1)
 
 
 class CampaignForm(RegistryForm):
@@ -80,8 +81,9 @@ class CampaignForm(RegistryForm):
                 self.add_error(name, ValidationError(f"Choose the {label}.", code="required"))
         day = cleaned.get("due_on")
         if day is not None:
-            midnight = datetime.combine(day, time.min, tzinfo=UTC) + timedelta(days=1)
-            self.instance.due_at = midnight
+            # The calendar's last day has no end; it is refused as too late, like any so late.
+            day = min(day, date.max - DAY)
+            self.instance.due_at = datetime.combine(day, time.min, tzinfo=UTC) + DAY
         return cleaned
 
     def _get_validation_exclusions(self) -> set[str]:

@@ -11,11 +11,14 @@ from typing import Any, Final
 from django.contrib.auth.models import Group
 from django.db.models import Q
 
+from accounts import four_eyes
 from accounts.models import ApprovalStage, Offer, User
 from provisioning.models import Grant
 from reviews.models import Campaign, Item
 
 KINDS: Final = tuple(Item.Kind)
+LABEL: Final = 310
+"""Characters that a label may have; two long names and a remark are more."""
 NAMED: Final = 20
 """Offers that the words of a group's item name; the others are counted."""
 
@@ -63,6 +66,7 @@ def _rows(kind: Item.Kind, campaign: Campaign, last: int) -> Any:
                         approvalstage__offer__in=open_ones
                     ).values("group")
                 )
+                | Q(group__in=offers.filter(is_active=True).values("break_glass_group"))
             )
         case Item.Kind.LIVE:
             live = Grant.objects.live().filter(revoked_at__isnull=True)
@@ -87,7 +91,7 @@ def _item(campaign: Campaign, kind: Item.Kind, person: User, what: str, **about:
         kind=kind,
         person=person,
         username=person.username,
-        label=person.label if person.is_active else f"{person.label}, switched off",
+        label=(person.label if person.is_active else f"{person.label}, switched off")[:LABEL],
         what=what,
         **about,
     )
@@ -145,11 +149,13 @@ def _uses(group: Group) -> tuple[str, bool]:
     open_ones = Offer.objects.with_accounts().filter(is_active=True)
     asks = [str(one) for one in open_ones.filter(eligible_groups=group).distinct()]
     decides = [str(one) for one in open_ones.filter(stages__groups=group).distinct()]
-    parts = [
-        f"{verb} {_named(those)}"
-        for verb, those in (("may ask for", asks), ("decides on", decides))
-        if those
-    ]
+    takes = [str(one) for one in open_ones.filter(break_glass_group=group)]
+    gives = (
+        ("may ask for", asks),
+        ("decides on", decides),
+        ("may take at once in an emergency", takes),
+    )
+    parts = [f"{verb} {_named(those)}" for verb, those in gives if those]
     return f"{group.name}: {'; '.join(parts)}", bool(decides)
 
 
@@ -178,10 +184,17 @@ _MAKE: Final[dict[Item.Kind, Callable[[Campaign, Any], Iterator[Item]]]] = {
 
 
 def _assign(campaign: Campaign, items: Iterable[Item]) -> None:
-    """Give each person to one reviewer, themselves to another."""
+    """Give each person to one reviewer, themselves to another; approvers to one who may decide
+    about them, where there is one."""
     reviewers = sorted(campaign.reviewers.all(), key=lambda one: one.pk)
+    beside = reviewers
+    if four_eyes.holds():
+        others = [one for one in reviewers if one.pk != campaign.created_by_id]
+        beside = [one for one in others if four_eyes.stands_beside(one)]
     for item in items:
-        item.reviewer = reviewer_for(item.person, reviewers)
+        asked = beside if item.takes_a_decider else reviewers
+        can = [one for one in asked if one.pk != item.person_id]
+        item.reviewer = reviewer_for(item.person, can or reviewers)
 
 
 def reviewer_for(person: User, reviewers: Sequence[User]) -> User:

@@ -6,12 +6,12 @@ from typing import Any, Self
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
-from django.db.models import Count, F, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
 from accounts.aws_names import validate_one_line
-from accounts.models import AccessProfile, AccountPair, AwsAccount, Offer, User
+from accounts.models import AccessProfile, AccountPair, ApprovalStage, AwsAccount, Offer, User
 from provisioning.models import Grant
 
 SHORTEST = timedelta(days=1)
@@ -156,6 +156,13 @@ class ItemQuerySet(models.QuerySet["Item"]):
             reviewer=person, decision=Item.Decision.OPEN, campaign__state=Campaign.State.OPEN
         )
 
+    def with_deciders(self, *, taking: bool) -> Self:
+        """Items whose removal leaves fewer people to decide on requests, or those where it does
+        not: as it is now, because a group may decide by now on what it did not at the beginning."""
+        decides = ApprovalStage.groups.through.objects.filter(group=OuterRef("group"))
+        takes = Q(takes_a_decider=True) | Q(Exists(decides))
+        return self.filter(takes if taking else ~takes)
+
 
 class Item(models.Model):
     """One thing that somebody has, as it stood when the review began: kept, or removed."""
@@ -188,7 +195,7 @@ class Item(models.Model):
     what = models.TextField()
     """What they had, in words: the offer, or the group and all that it gives."""
     takes_a_decider = models.BooleanField(default=False)
-    """Whether removing it leaves fewer people to decide on requests."""
+    """Whether removing it left fewer people to decide on requests when the review began."""
     reviewer = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="review_items"
     )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -19,6 +20,8 @@ from provisioning import services as provisioning
 from provisioning.models import Grant
 from reviews import authz, evidence, items
 from reviews.models import LONGEST, SHORTEST, Campaign, Item
+
+log = structlog.get_logger(__name__)
 
 SWEEPER: Final = "system:sweeper"
 BATCH: Final = 500
@@ -215,11 +218,17 @@ def _remove(item: Item, actor: str, reason: str) -> str:
 
 
 def _end_what_rests_on_nothing(person: User, actor: str, reason: str) -> int:
-    """Revoke the live grants of somebody whom their offers do not name any more."""
+    """Revoke the live grants of somebody whom their offers do not name any more: as one who may
+    ask, or where it was taken in an emergency, by the group that let them."""
     still = Offer.objects.naming(person).values("pk")
     live = Grant.objects.live().filter(request__requester=person, revoked_at__isnull=True)
-    return provisioning.end_by_review(
-        grants=live.exclude(request__offer__in=still), actor=actor, reason=reason
+    asked = live.filter(request__break_glass=None).exclude(request__offer__in=still)
+    taken = live.exclude(request__break_glass=None).exclude(
+        request__offer__break_glass_group__in=person.groups.values("pk")
+    )
+    return sum(
+        provisioning.end_by_review(grants=those, actor=actor, reason=reason)
+        for those in (asked, taken)
     )
 
 
@@ -265,7 +274,11 @@ def step(now: datetime) -> int:
     due = Campaign.objects.filter(next_step_at__lte=now).order_by("next_step_at")
     keys = list(due.values_list("pk", flat=True)[:20])
     for pk in keys:
-        step_for(pk, now)
+        try:
+            step_for(pk, now)
+        except Exception:
+            # One broken review must not keep the others from being reminded and ended.
+            log.exception("review_step_failed", review=pk)
     return len(keys)
 
 
@@ -342,7 +355,7 @@ def _time_out(campaign: Campaign) -> None:
     """
     waiting = campaign.items.filter(decision=Decision.OPEN)
     if four_eyes.holds():
-        waiting = waiting.filter(takes_a_decider=False)
+        waiting = waiting.with_deciders(taking=False)
     rows = waiting.select_related("person", "offer", "group", "grant", "campaign").order_by("pk")
     batch = list(rows[:BATCH])
     for item in batch:

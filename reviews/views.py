@@ -75,13 +75,14 @@ def _campaign_page(
         status = 422
     chosen = filters.cleaned_data
     reviews = not authz.reasons_against_deciding(person, shown)
+    deciders = not authz.reasons_against_taking_deciders(person, shown)
     rows = _rows(shown, person, chosen, reviews)
     counts = evidence.progress(shown)
     context = {
         "campaign": shown,
         "filters": filters,
         "form": form,
-        "rows": [_row(one, person, shown, reviews) for one in rows[:PAGE]],
+        "rows": [_row(one, person, shown, reviews, deciders) for one in rows[:PAGE]],
         "next": rows[PAGE - 1].pk if len(rows) > PAGE else None,
         "after": chosen.get("after"),
         "chosen": set(form.keys()),
@@ -111,9 +112,11 @@ def _rows(shown: Campaign, person: User, chosen: dict[str, Any], reviews: bool) 
     return list(rows[: PAGE + 1])
 
 
-def _row(item: Item, person: User, shown: Campaign, reviews: bool) -> dict[str, Any]:
+def _row(
+    item: Item, person: User, shown: Campaign, reviews: bool, deciders: bool
+) -> dict[str, Any]:
     free = item.decision in {Item.Decision.OPEN, Item.Decision.KEEP}
-    mine = reviews and item.person_id != person.pk
+    mine = reviews and item.person_id != person.pk and (deciders or not item.takes_a_decider)
     return {"item": item, "may_decide": free and mine and shown.state == Campaign.State.OPEN}
 
 

@@ -3,6 +3,7 @@
 import logging
 import re
 from typing import Any, Final
+from urllib.parse import unquote
 
 from notices.channels.errors import NotSent
 from notices.core.message import Message
@@ -13,7 +14,7 @@ LONGEST_NOTE: Final = 300
 
 
 def text_of(message: Message) -> str:
-    """The body. What people typed can neither make links nor call anybody."""
+    """The body. What people typed can call nobody, and no link of theirs hides where it leads."""
     facts = [f"{label}: {for_chat(value)}" for label, value in message.facts]
     quote = [f"“{for_chat(message.quote)}”"] if message.quote else []
     links = [f"{link.label}: {link.url}" for link in message.links]
@@ -63,8 +64,9 @@ class _Notes(logging.Handler):
 
 
 def without_secrets(text: str, url: str) -> str:
-    """Without any part of the channel's address."""
-    for part in sorted(re.split(r"[/:@?&=#]+", url), key=len, reverse=True):
+    """Without any part of the channel's address, as it is written there or as it is meant."""
+    parts = {one for form in (url, unquote(url)) for one in re.split(r"[/:@?&=#]+", form)}
+    for part in sorted(parts, key=len, reverse=True):
         if len(part) >= 5:
             text = text.replace(part, "…")
     return text

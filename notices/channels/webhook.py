@@ -88,6 +88,7 @@ def permitted(host: str, port: int) -> IpAddress:
 
 
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 
 
 def is_permitted(address: IpAddress, allowed: tuple[Network, ...]) -> bool:
@@ -95,7 +96,9 @@ def is_permitted(address: IpAddress, allowed: tuple[Network, ...]) -> bool:
     and the neighbours are neither. An IPv4 address inside an IPv6 one is judged as itself."""
     real = _ipv4_inside(address) or address
     named = any(real in network for network in allowed if network.version == real.version)
-    return named or (real.is_global and not real.is_multicast)
+    # Of IPv6 Python calls some global that nobody routes, such as the site-local ones of old.
+    routed = isinstance(real, ipaddress.IPv4Address) or real in GLOBAL_UNICAST
+    return named or (real.is_global and routed and not real.is_multicast)
 
 
 def _ipv4_inside(address: IpAddress) -> ipaddress.IPv4Address | None:

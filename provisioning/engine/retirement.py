@@ -1,5 +1,6 @@
 """Taking things out of use: what depends on them, ending that, and what a worker removes last."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -119,24 +120,29 @@ def _identities(thing: Thing) -> QuerySet[IamIdentity]:
 def end_all(found: Dependents, *, actor: str, sentence: str, reason: str) -> list[int]:
     """Revoke every grant and cancel every request that waits; returns the grants' keys.
 
-    What somebody else decides or ends in this very moment is left as it is: the sweeper finds a
-    grant that slipped through. Grants come first, as wherever both are locked.
+    What somebody else ends in this very moment is left as it is. Grants come first, as wherever
+    both are locked; and once more after the requests, because one that is being decided on is
+    waited for there, and may have become a grant.
     """
-    revoked, now = [], database_now()
-    for grant in found.to_revoke[:]:
-        try:
-            lifecycle.revoke(grant, actor=actor, sentence=sentence, reason=reason, now=now)
-        except lifecycle.StaleState:
-            continue
-        revoked.append(grant.pk)
-    for request in found.requests[:]:
+    now, waiting = database_now(), list(found.requests[:])
+
+    def revoke() -> list[int]:
+        revoked = []
+        for grant in found.to_revoke[:]:
+            with suppress(lifecycle.StaleState):
+                lifecycle.revoke(grant, actor=actor, sentence=sentence, reason=reason, now=now)
+                revoked.append(grant.pk)
+        return revoked
+
+    revoked = revoke()
+    for request in waiting:
         try:
             lifecycle.move_request(
                 request, RequestState.CANCELLED, actor=actor, sentence=sentence, reason=reason
             )
         except lifecycle.StaleState:
             continue
-    return revoked
+    return revoked + revoke() if waiting else revoked
 
 
 def close_stranded(now: datetime) -> None:

@@ -119,6 +119,10 @@ class AskForm(forms.Form):
         typed = cleaned.get("starts_at")
         if typed is None:
             return self.now
+        if typed.year not in durations.YEARS:
+            message = "Write a date and a time, such as 2026-11-30 08:00."
+            self.add_error("starts_at", ValidationError(message, code="invalid"))
+            return self.now
         moment = typed.replace(tzinfo=zone)
         if moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != typed.replace(
             tzinfo=None

@@ -3,22 +3,25 @@
 A fixed number of queries, however many offers there are and whoever they name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-
-from django.core.paginator import Page, Paginator
 
 from accounts.models import FavouriteOffer, Offer, OfferQuerySet, User
 from provisioning import authz
 from provisioning.models import AccessRequest
+from provisioning.reading import keyset
 
 PAGE: Final = 24
 SHORTCUTS: Final = 8
 """Starred offers, and offers asked for lately, that are shown above the list."""
+EMERGENCIES: Final = 12
+"""Offers that may be taken at once, of those that match; the search finds the others."""
 LOOKED_AT: Final = 100
 """Requests of somebody among which the offers that they asked for lately are found."""
 MOST_WORDS: Final = 8
+NAMES: Final = ("pair__target__name", "profile__name")
+"""What the offers are sorted by."""
 
 
 @dataclass(frozen=True)
@@ -34,26 +37,34 @@ class Row:
 class Catalogue:
     """One page of it."""
 
-    page: Page[Offer]
+    page: keyset.Page
     rows: Sequence[Row]
     starred: Sequence[Offer]
     recent: Sequence[Offer]
+    emergencies: Sequence[Offer]
+    """What they may take at once, found by the same words."""
+    more_emergencies: bool
 
 
-def catalogue(person: User, words: str, number: str | None) -> Catalogue:
-    """A page of the offers that a person may know of and that match every word."""
+def catalogue(person: User, words: str, address: Mapping[str, str]) -> Catalogue:
+    """The page that an address asks for of the offers that a person may know of and that match
+    every word. Raises BadRequest."""
     stars = set(FavouriteOffer.objects.filter(person=person).values_list("offer", flat=True))
     shown = Offer.objects.shown_to(person).with_accounts()
-    found = matching(shown, words).order_by("pair__target__name", "profile__name", "pk")
-    page = Paginator(found, PAGE).get_page(number)
-    offers = list(page.object_list)
-    rows = [Row(one, ans, one.pk in stars) for one, ans in authz.can_request_each(person, offers)]
-    first = not words and page.number == 1
+    order = keyset.ByNames(names=NAMES, among=shown)
+    page = keyset.page(matching(shown, words), order, address, PAGE)
+    answers = authz.can_request_each(person, page.rows)
+    rows = [Row(one, answer, one.pk in stars) for one, answer in answers]
+    first = not words and not {keyset.AFTER, keyset.BEFORE} & set(address)
+    breakable = matching(Offer.objects.breakable_by(person).with_accounts(), words)
+    emergencies = list(breakable.order_by(*NAMES, "pk")[: EMERGENCIES + 1])
     return Catalogue(
         page,
         rows,
         list(shown.filter(pk__in=stars)[:SHORTCUTS]) if first and stars else [],
         _recent(person, shown) if first else [],
+        emergencies[:EMERGENCIES],
+        len(emergencies) > EMERGENCIES,
     )
 
 

@@ -6,7 +6,7 @@ row nor leave one out. An index with the same columns must exist for each order.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ class Order:
 
     field: str = "id"
     descending: bool = False
+    counted: bool = False
+    """Whether the field holds whole numbers, and no moments."""
 
     def columns(self, *, backwards: bool = False) -> list[str]:
         """What the rows are ordered by."""
@@ -37,30 +39,76 @@ class Order:
         """How an address names a row of this order: `814`, or `20261127T193000.000000Z-814`."""
         if self.field == "id":
             return str(row.pk)
-        return f"{getattr(row, self.field).astimezone(UTC):{MOMENT}}-{row.pk}"
+        value = getattr(row, self.field)
+        return f"{value if self.counted else format(value.astimezone(UTC), MOMENT)}-{row.pk}"
 
     def beyond(self, mark: str, *, backwards: bool = False) -> Q:
         """Rows behind the marked one, or before it. Raises BadRequest for what is no mark."""
-        moment, key = self._read(mark)
-        side = "lt" if self.descending is not backwards else "gt"
+        value, key = self._read(mark)
+        side = self._side(backwards)
         further = Q(**{f"id__{side}": key})
-        if moment is None:
+        if value is None:
             return further
         # The first condition follows from the second. It is what an index begins at.
-        return Q(**{f"{self.field}__{side}e": moment}) & (
-            Q(**{f"{self.field}__{side}": moment}) | further
+        return Q(**{f"{self.field}__{side}e": value}) & (
+            Q(**{f"{self.field}__{side}": value}) | further
         )
 
-    def _read(self, mark: str) -> tuple[datetime | None, int]:
-        moment, _, key = mark.rpartition("-")
-        if not (key.isascii() and key.isdigit()) or len(key) > DIGITS:
-            raise BadRequest("An address names no row to go on from.")
-        if self.field == "id" and not moment:
-            return None, int(key)
+    def _side(self, backwards: bool) -> str:
+        return "lt" if self.descending is not backwards else "gt"
+
+    def _read(self, mark: str) -> tuple[datetime | int | None, int]:
+        value, _, written = mark.rpartition("-")
+        key = _number(written)
+        if self.field == "id" and not value:
+            return None, key
+        if self.counted:
+            return _number(value), key
         try:
-            return datetime.strptime(moment, MOMENT).replace(tzinfo=UTC), int(key)
+            return datetime.strptime(value, MOMENT).replace(tzinfo=UTC), key
         except ValueError as error:
             raise BadRequest("An address names no moment to go on from.") from error
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > DIGITS:
+        raise BadRequest(NO_ROW)
+    return int(text)
+
+
+NO_ROW: Final = "An address names no row to go on from."
+
+
+@dataclass(frozen=True)
+class ByNames(Order):
+    """By names, which may stand in other tables, and by the key where they are equal: for lists
+    that no history makes longer, because no index has such an order.
+
+    An address names a row by its key alone. Its names are read as they are by now, so that a row
+    which was renamed meanwhile is no other place to go on from than the list itself has for it.
+    """
+
+    _: KW_ONLY
+    names: tuple[str, ...]
+    among: QuerySet[Any]
+    """The rows of which one may be named: those that the person may know of."""
+
+    def columns(self, *, backwards: bool = False) -> list[str]:
+        """What the rows are ordered by."""
+        sign = "-" if self.descending is not backwards else ""
+        return [f"{sign}{name}" for name in (*self.names, "id")]
+
+    def beyond(self, mark: str, *, backwards: bool = False) -> Q:
+        """Rows behind the marked one, or before it. Raises BadRequest for what is no mark."""
+        key = _number(mark)
+        values = self.among.filter(pk=key).values_list(*self.names).first()
+        if values is None:
+            raise BadRequest(NO_ROW)
+        side = self._side(backwards)
+        further = Q(**{f"id__{side}": key})
+        for name, value in reversed(list(zip(self.names, values, strict=True))):
+            further = Q(**{f"{name}__{side}": value}) | Q(**{name: value}) & further
+        return further
 
 
 @dataclass(frozen=True)

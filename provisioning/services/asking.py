@@ -34,6 +34,7 @@ from provisioning.services.common import (
     red_buttons_held,
     refusals_recorded,
     require,
+    rules_may_move,
 )
 
 CANNOT_BE_SET_UP = "cannot_be_set_up"
@@ -48,8 +49,8 @@ def request_access(
     starts_at: datetime | None = None,
     ticket: str = "",
 ) -> AccessRequest:
-    """Ask for an offer, from the decision on or from a later start. Raises Refused, or
-    ValidationError.
+    """Ask for an offer, from the decision on or from a later start. Raises Refused,
+    ValidationError, or StaleState.
 
     A request waits as long as its offer says, or until the start that it asks for if that is later.
     """
@@ -78,8 +79,8 @@ def request_together(
 ) -> list[AccessRequest]:
     """Ask for several offers for one reason: a request for each, all of them or none.
 
-    Each is decided by itself. Raises Refused, or ValidationError; of several offers every message
-    says which one it is about.
+    Each is decided by itself. Raises Refused, ValidationError, or StaleState; of several offers
+    every message of the first two says which one it is about.
     """
     now = database_now()
     for wish in wishes:
@@ -94,7 +95,7 @@ def request_together(
     recorded = refusals_recorded(
         "request:ask", requester, wishes[0].offer.subject, "asking for access"
     )
-    with recorded, red_buttons_held(), transaction.atomic():
+    with recorded, red_buttons_held(), rules_may_move(), transaction.atomic():
         for wish in wishes:
             with _naming(wish, wishes):
                 request = _request(requester, wish, now, reason=reason, ticket=ticket)
@@ -185,7 +186,7 @@ def _open(request: AccessRequest, constraint: str, words: str) -> AccessRequest:
 
 
 def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: str) -> AccessRequest:
-    """Ask for more time on one's own live access. Raises Refused, or ValidationError.
+    """Ask for more time on one's own live access. Raises Refused, ValidationError, or StaleState.
 
     The request lapses at the present end: nothing is left to extend then.
     """
@@ -207,7 +208,7 @@ def extend_access(*, person: User, grant: Grant, duration: timedelta, reason: st
         **_pinned(grant.request.offer),
     )
     recorded = refusals_recorded("grant:extend", person, grant.subject, "extending the access")
-    with recorded, red_buttons_held():
+    with recorded, red_buttons_held(), rules_may_move():
         return _open(request, ONE_EXTENSION, EXTENSION_ASKED)
 
 

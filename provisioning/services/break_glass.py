@@ -23,6 +23,7 @@ from provisioning.services.common import (
     red_buttons_held,
     refusals_recorded,
     require,
+    rules_may_move,
 )
 
 
@@ -46,13 +47,13 @@ def unsaved(person: User, offer: Offer, duration: timedelta, reason: str = "") -
 
 
 def take(*, person: User, offer: Offer, duration: timedelta, reason: str) -> Grant:
-    """Take access at once. Raises Refused, or ValidationError.
+    """Take access at once. Raises Refused, ValidationError, or StaleState.
 
     Pre-flight is not waited for: a worker tells what AWS does not take, as with any grant. What is
     known without asking AWS is told at once.
     """
     recorded = refusals_recorded("grant:breakglass", person, offer.subject, "breaking the glass")
-    with recorded, red_buttons_held(), transaction.atomic():
+    with recorded, red_buttons_held(), rules_may_move(), transaction.atomic():
         # The offer stays as it is until this is done: a change of it waits, or came before.
         offer = Offer.objects.select_for_update(of=("self",)).with_accounts().get(pk=offer.pk)
         now = database_now()
@@ -89,7 +90,7 @@ def review(*, person: User, request: AccessRequest, verdict: Review.Verdict, not
     recorded = refusals_recorded(
         "grant:breakglass:review", person, request.subject, "reviewing an emergency"
     )
-    with recorded, transaction.atomic():
+    with recorded, rules_may_move(), transaction.atomic():
         require(authz.can_review(person, request, database_now()))
         taken = BreakGlass.objects.get(request=request)
         done = Review(taken=taken, reviewer=person, verdict=verdict, note=note)

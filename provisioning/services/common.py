@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from accounts import refusals
 from accounts.refusals import refusals_recorded as refusals_recorded
 from provisioning import authz, tasks
+from provisioning.lifecycle import StaleState
 
 
 class Refused(refusals.Refused):
@@ -48,6 +49,28 @@ def red_buttons_held() -> Iterator[None]:
         if not any(name in str(error) for name in STOPPED_BY_DATABASE):
             raise
         raise Refused(authz.Answer((PRESSED_JUST_NOW,))) from error
+
+
+OF_THE_MOMENT: Final = (
+    "break_glass_follows_its_offer",
+    "grant_end_needs_enough_approvals",
+    "grant_needs_an_approval",
+    "request_needs_what_its_offer_says",
+    "review_once_per_person",
+)
+"""Triggers and constraints that ask once more what `authz` has asked a moment before."""
+
+
+@contextmanager
+def rules_may_move() -> Iterator[None]:
+    """Tell it as that where an offer is changed, or the same thing done, between a question and
+    the row that follows from its answer. Raises StaleState. Use it around the transaction."""
+    try:
+        yield
+    except IntegrityError as error:
+        if not any(name in str(error) for name in OF_THE_MOMENT):
+            raise
+        raise StaleState("Something has changed in this very moment. Look again.") from error
 
 
 def nudge_on_commit(task: Any, pk: int) -> None:

@@ -19,6 +19,7 @@ from provisioning.services.common import (
     red_buttons_held,
     refusals_recorded,
     require,
+    rules_may_move,
 )
 
 LOOK_HOLDS = timedelta(minutes=5)
@@ -47,7 +48,7 @@ def decide(
     has changed since, StaleState when somebody else was quicker.
     """
     recorded = refusals_recorded("request:decide", approver, request.subject, "deciding")
-    with recorded, red_buttons_held(), transaction.atomic():
+    with recorded, red_buttons_held(), rules_may_move(), transaction.atomic():
         if request.extends_id is not None:
             # A revocation locks the grant first and its extensions second, and so does this.
             Grant.objects.select_for_update(of=("self",)).get(pk=request.extends_id)

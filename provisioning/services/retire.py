@@ -61,12 +61,12 @@ def retire(*, actor: User, thing: Thing, confirmation: str, reason: str) -> None
     attempt = f"taking the {kind} {name_of(thing)} out of use"
     with refusals_recorded(f"{kind}:retire", actor, subject, attempt):
         require(can_retire(actor, thing))
-    if confirmation.strip() != name_of(thing):
-        message = f"Type the name exactly as it stands here: {name_of(thing)}"
-        error = ValidationError(message, code="not_confirmed")
-        raise ValidationError({"confirmation": error})
-    sentence = f"{actor.label} took the {kind} {name_of(thing)} out of use."
-    _take_out(thing, _Deed(actor.username, sentence, reason))
+        if confirmation.strip() != name_of(thing):
+            message = f"Type the name exactly as it stands here: {name_of(thing)}"
+            error = ValidationError(message, code="not_confirmed")
+            raise ValidationError({"confirmation": error})
+        sentence = f"{actor.label} took the {kind} {name_of(thing)} out of use."
+        _take_out(actor, thing, _Deed(actor.username, sentence, reason))
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,15 @@ class _Deed:
 
 
 @transaction.atomic
-def _take_out(thing: Thing, deed: _Deed) -> None:
+def _take_out(actor: User, thing: Thing, deed: _Deed) -> None:
+    # One change of the rules at a time: a proposal that is confirmed in this very moment would
+    # otherwise open again what is closed here.
+    four_eyes.locked_rule()
     if isinstance(thing, User):
         # While both admins are there: the rule of the second one must outlive the first's going.
         four_eyes.settle()
+    # Read anew: two admins who switch each other off at once would leave nobody.
+    require(authz.can_retire(User.objects.get(pk=actor.pk), retired=False))
     found, now = dependents(thing), database_now()
     revoked = end_all(found, actor=deed.actor, sentence=deed.sentence, reason=deed.reason)
     pairs = list(found.pairs)

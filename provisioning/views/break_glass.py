@@ -11,6 +11,7 @@ from audit.clock import database_now
 from provisioning import authz
 from provisioning.engine.preview import unseen_steps
 from provisioning.forms.break_glass import BreakGlassForm
+from provisioning.lifecycle import StaleState
 from provisioning.models import BreakGlass
 from provisioning.reading import pages
 from provisioning.services import break_glass as services
@@ -38,6 +39,8 @@ def take(request: HttpRequest, pk: int) -> HttpResponse:
             form.add_error(None, error)
         except Refused as refused:
             form.add_error(None, ValidationError(list(refused.reasons)))
+        except StaleState as moved:
+            form.add_error(None, ValidationError(str(moved), code="moved"))
         else:
             messages.warning(request, "You broke the glass. Everybody who approves this is told.")
             return redirect(grant)

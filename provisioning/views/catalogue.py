@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, ValidationError
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.html import escape
@@ -17,10 +18,11 @@ from accounts.stages import needed
 from audit.clock import database_now
 from provisioning import authz, services
 from provisioning.forms.asking import AskForm, prefilled, reading
+from provisioning.lifecycle import StaleState
 from provisioning.models import AccessRequest, Grant
 from provisioning.reading import pages
 from provisioning.reading.catalogue import catalogue
-from provisioning.views.common import person_of, posted
+from provisioning.views.common import known_keys, person_of, posted
 
 MOST_TOGETHER: Final = 10
 """Offers in one go: more would be a form that nobody reads."""
@@ -30,15 +32,16 @@ LONGEST_SEARCH: Final = 100
 @require_GET
 def offers(request: HttpRequest) -> HttpResponse:
     """What this person may ask for, and why something can't be asked for right now."""
+    known_keys(request, Form, "q")
     words = request.GET.get("q", "")[:LONGEST_SEARCH]
+    if "\0" in words:
+        raise BadRequest("No name holds such a character.")
     person = person_of(request)
-    shown = catalogue(person, words, request.GET.get("page"))
-    emergencies = Offer.objects.breakable_by(person).with_accounts()
+    shown = catalogue(person, words, request.GET)
     context = {
         "catalogue": shown,
-        "page_obj": shown.page,
+        "page": shown.page,
         "q": words,
-        "emergencies": emergencies,
         "admins": pages.admins_to_ask(person, [row.answer for row in shown.rows]),
     }
     return render(request, "provisioning/offers.html", context)
@@ -106,6 +109,8 @@ def _sent(person: User, form: AskForm) -> list[AccessRequest]:
         form.add_error(None, error)
     except services.Refused as refused:
         form.add_error(None, ValidationError(list(refused.reasons)))
+    except StaleState as moved:
+        form.add_error(None, ValidationError(str(moved), code="moved"))
     return []
 
 

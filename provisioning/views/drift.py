@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import Case, OuterRef, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,10 +16,18 @@ from provisioning.core.drift import Kind, Thing, side_by_side
 from provisioning.forms.drift import DriftFilterForm, RepairForm
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccountScan, DriftFinding
-from provisioning.reading import pages
-from provisioning.views.common import PAGE, for_overseers, load_grant, person_of, posted
+from provisioning.reading import keyset, pages
+from provisioning.views.common import (
+    PAGE,
+    for_overseers,
+    known_keys,
+    load_grant,
+    person_of,
+    posted,
+)
 
-URGENT_FIRST = Case(When(kind=Kind.WIDENED, then=0), When(kind=Kind.NARROWED, then=1), default=2)
+URGENCY = Case(When(kind=Kind.WIDENED, then=2), When(kind=Kind.NARROWED, then=1), default=0)
+URGENT_FIRST = keyset.Order("urgency", descending=True, counted=True)
 HISTORY = 30
 """Settled findings that the page shows."""
 
@@ -33,18 +40,18 @@ def drift_page(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, *, status: int = 200) -> HttpResponse:
+    known_keys(request, DriftFilterForm)
     form = DriftFilterForm(request.GET)
     if not form.is_valid():
         return render(request, "provisioning/drift.html", {"form": form}, status=422)
     chosen = _chosen(form.cleaned_data)
-    open_ones = Paginator(chosen.open().order_by(URGENT_FIRST, "-id"), PAGE).get_page(
-        request.GET.get("page")
-    )
+    found = chosen.open().annotate(urgency=URGENCY)
+    page = keyset.page(found, URGENT_FIRST, request.GET, PAGE)
     person, now, accounts = person_of(request), database_now(), list(_last_scans())
     context = {
         "form": form,
-        "page_obj": open_ones,
-        "rows": [_row(person, one, now) for one in open_ones.object_list],
+        "page": page,
+        "rows": [_row(person, one, now) for one in page.rows],
         "settled": chosen.filter(resolved_at__isnull=False).order_by("-resolved_at")[:HISTORY],
         "accounts": accounts,
         "unread": any(one.scan_error or not one.scanned_at for one in accounts),

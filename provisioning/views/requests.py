@@ -13,10 +13,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.durations import MINUTE, in_words
 from accounts.models import Offer, User
+from accounts.stages import needed
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import approvals as approval_rules
 from provisioning import authz, services
+from provisioning.approvals import Standing
 from provisioning.core.plan import fingerprint
 from provisioning.core.states import RequestState
 from provisioning.forms.asking import ExtendForm
@@ -80,7 +82,7 @@ def extend(request: HttpRequest, code: str) -> HttpResponse:
             )
         except ValidationError as error:
             form.add_error(None, error)
-        except services.Refused as refused:
+        except (services.Refused, StaleState) as refused:
             return _conflict(request, code, str(refused))
         else:
             messages.success(request, "Your request for more time is with the approvers.")
@@ -371,13 +373,13 @@ def approvals(request: HttpRequest) -> HttpResponse:
         return render(request, "provisioning/approvals.html", context, status=422)
     to_decide = AccessRequest.objects.to_decide(person, offers).with_parties()
     shown = form.narrowed(to_decide, person).with_parties().with_unread(person)
-    shown = shown.prefetch_related("decisions__approver", "offer__stages")
+    shown = shown.prefetch_related("decisions__approver")
     page = keyset.page(shown, listing.OLDEST_FIRST, request.GET, PAGE)
     context = {
         "form": form,
         "show": form.cleaned_data["show"],
         "filtered": any(form.cleaned_data.values()),
-        "waiting": [_with_tally(asked, person) for asked in page.rows],
+        "waiting": [_with_tally(one, person) for one in approval_rules.standings(page.rows)],
         "page": page,
         "to_review": BreakGlass.objects.to_review_by(person).count(),
     }
@@ -415,16 +417,13 @@ def _decided_by(request: HttpRequest) -> list[int]:
     return list(Offer.objects.decided_by(person_of(request)).values_list("pk", flat=True))
 
 
-def _with_tally(asked: AccessRequest, person: User) -> AccessRequest:
-    """The request with what its card says of approvals: `needed`, `given`, `mine`.
-
-    From what was fetched with the list: a fingerprint of the plan needs no query without its
-    switch group.
-    """
-    said = [one for one in asked.decisions.all() if one.verdict == Decision.Verdict.APPROVED]
-    now = fingerprint(spec_for_request(asked, group_targets=())) if said else ""
-    counted = {one.approver_id for one in said if one.fingerprint == now}
-    asked.needed = approval_rules.needed_as_loaded(asked)  # type: ignore[attr-defined]  # For the template.
+def _with_tally(standing: Standing, person: User) -> AccessRequest:
+    """The request with what its card says of approvals: `needed`, `given`, `mine`."""
+    asked = standing.request
+    asked.needed = needed(standing.stages)  # type: ignore[attr-defined]  # For the template.
+    # What was decided stays as it was, whatever became of its approvers.
+    waits = asked.state == RequestState.PENDING
+    counted = standing.progress_now().people if waits else standing.of(standing.mark)
     asked.given = len(counted)  # type: ignore[attr-defined]  # The same.
-    asked.mine = person.pk in counted  # type: ignore[attr-defined]  # The same.
+    asked.mine = standing.has_approved(person)  # type: ignore[attr-defined]  # The same.
     return asked

@@ -1,6 +1,7 @@
 """Deciding on several requests at once: every plan on one page, all or nothing."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -9,11 +10,14 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import look_up_targets
 from audit.clock import database_now
+from provisioning.core.naming import CODE_ALPHABET, CODE_LENGTH
 from provisioning.forms.deciding import MOST, TogetherForm
 from provisioning.models import AccessRequest, Decision
 from provisioning.reading import pages
 from provisioning.services import together
 from provisioning.views.common import person_of
+
+CODE: Final = re.compile(f"[{CODE_ALPHABET}]{{{CODE_LENGTH}}}")
 
 
 @require_http_methods(["GET", "POST"])
@@ -48,6 +52,8 @@ def decide_together(request: HttpRequest) -> HttpResponse:
 
 def _load(request: HttpRequest, codes: list[str]) -> list[AccessRequest]:
     """The requests that were picked; with one among them that this person may not see, none."""
+    if not all(map(CODE.fullmatch, codes)):
+        raise Http404
     wanted = set(codes[:MOST])
     visible = AccessRequest.objects.visible_to(person_of(request)).with_parties()
     found = list(visible.filter(code__in=wanted).order_by("id"))

@@ -1,5 +1,6 @@
 """Django's admin: people's names and passwords are managed there, and nothing else is changed."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -180,6 +181,30 @@ def test_nobody_sets_the_password_of_who_decides_where_it_takes_two(
     event = AuditEvent.objects.get()
     assert event.kind == "user:password:refused"
     assert event.sentence == f"Dana Dahl was refused: setting the password of {who}."
+
+
+@pytest.mark.parametrize("way", ["in an emergency", "by a rule"])
+def test_nor_that_of_who_gets_access_without_a_decision(
+    way: str, client: Client, offer: Offer, alice: User, second_admin: None
+) -> None:
+    if way == "by a rule":
+        offer.sensitivity, offer.auto_approve = "low", True
+        offer.auto_longest = timedelta(minutes=30)
+    else:
+        team = GroupFactory.create()
+        team.user_set.add(alice)
+        offer.break_glass_group, offer.break_glass_longest = team, timedelta(minutes=30)
+    offer.save()
+    url = reverse("admin:auth_user_password_change", args=[alice.pk])
+    page = client.post(url, {"usable_password": "true", "password1": "x"}, follow=True)
+    assert "gets access without a decision" in page.content.decode()
+    assert AuditEvent.objects.get().kind == "user:password:refused"
+
+
+@pytest.mark.parametrize("key", ["abc", "999999999"])
+def test_the_password_of_nobody_is_not_found(key: str, client: Client) -> None:
+    url = reverse("admin:auth_user_password_change", args=[key])
+    assert client.get(url).status_code == 404
 
 
 def test_saving_without_a_change_is_no_event(client: Client, alice: User) -> None:

@@ -91,7 +91,16 @@ def test_an_end_before_the_beginning_is_refused(text: str) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["until 24:00", "until 2026-02-30 8:00", "until yesterday 8:00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "until 24:00",
+        "until 2026-02-30 8:00",
+        "until yesterday 8:00",
+        "until 0001-01-01 0:00",
+        "until 9999-12-31 23:59",
+    ],
+)
 def test_an_end_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(Unreadable, match="Write it such as"):
         read(text, begins=NOON, zone=BERLIN)
@@ -105,6 +114,13 @@ def test_clocks_that_go_forward_skip_an_end_and_those_that_go_back_mean_the_earl
 
     autumn = datetime(2026, 10, 24, 22, 0, tzinfo=UTC)
     assert read("until 2:30", begins=autumn, zone=BERLIN).duration == timedelta(minutes=150)
+    between = datetime(2026, 10, 25, 0, 45, tzinfo=UTC)
+    assert read("until 2:30", begins=between, zone=BERLIN).duration == timedelta(minutes=45)
+    second = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)
+    assert read("until 2:30", begins=second, zone=BERLIN).duration == timedelta(minutes=15)
+    assert read("until 2:10", begins=second, zone=BERLIN).duration == timedelta(
+        hours=23, minutes=55
+    )
 
 
 @given(st.integers(0, 60 * 24 * 30))

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from accounts import four_eyes, people, proposals, services
 from accounts.four_eyes import Proposed
@@ -582,6 +582,58 @@ def test_the_database_lets_only_two_switch_the_rule_off(
     assert _broken(rule.delete) == "second_admin_is_never_deleted"
     second = SecondAdmin(pk=2, state="unset")
     assert _broken(lambda: second.save(force_insert=True)) == "second_admin_is_one_row"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_closed_while_a_proposal_is_confirmed_stays_closed(
+    waiting: Proposal, dana: User, frank: User, offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = proposals._store
+    told: list[str] = []
+
+    def close() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '100ms'")
+        try:
+            retire.retire(actor=dana, thing=offer, confirmation=offer.profile.name, reason="Out.")
+            told.append("closed")
+        except OperationalError as error:
+            told.append(type(error.__cause__).__name__)
+        finally:
+            connection.close()
+
+    def store(proposal: Proposal) -> None:
+        other = threading.Thread(target=close)
+        other.start()
+        other.join()
+        stored(proposal)
+
+    monkeypatch.setattr(proposals, "_store", store)
+    proposals.confirm(admin=frank, proposal=waiting)
+    # It waits for the confirmation, and closes what that has changed.
+    assert told == ["LockNotAvailable"]
+
+
+def test_an_admin_who_was_just_switched_off_switches_nobody_off(dana: User, frank: User) -> None:
+    User.objects.filter(pk=dana.pk).update(is_active=False)
+    with pytest.raises(Refused, match="Your account is switched off"):
+        retire.retire(actor=dana, thing=frank, confirmation="frank", reason="He has left.")
+    frank.refresh_from_db()
+    assert frank.is_active
+    assert _kinds() == ["person:retire:refused"]
+
+
+def test_a_group_with_a_long_name_is_proposed_like_any_other(
+    dana: User, frank: User, bob: User, second_admin: None
+) -> None:
+    name = "Night shift " * 12
+    proposal = _proposed(
+        lambda: people.save_group(
+            actor=dana, group=Group(), name=name.strip(), members=[bob], reason=WHY
+        )
+    )
+    proposals.confirm(admin=frank, proposal=proposal)
+    assert list(Group.objects.get().user_set.all()) == [bob]
 
 
 @pytest.mark.django_db(transaction=True)

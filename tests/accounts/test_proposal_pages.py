@@ -7,6 +7,8 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
+from accounts import people
+from accounts.four_eyes import Proposed
 from accounts.models import Offer, Proposal, SecondAdmin, User
 from tests.accounts.helpers import page, refused
 from tests.conftest import ClientFor
@@ -233,6 +235,18 @@ def test_the_rule_is_switched_on_with_one_click_and_off_with_two(
     assert "has proposed to switch it off" in page(as_frank, LIST)
     as_frank.post(_act(proposal, "confirm"), {"reason": ""})
     assert SecondAdmin.objects.get().state == "off"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_proposal_to_switch_it_off_can_be_looked_at(
+    dana: User, as_frank: Client, second_admin: None
+) -> None:
+    """Outside a transaction, as a page is read: there PostgreSQL locks no row."""
+    with pytest.raises(Proposed) as waiting:
+        people.switch_second_admin(actor=dana, on=False, reason=WHY)
+    assert "Switch the second admin off." in page(
+        as_frank, waiting.value.proposal.get_absolute_url()
+    )
 
 
 def test_the_only_admin_is_told_why_it_cannot_be_switched_on(as_dana: Client) -> None:

@@ -250,6 +250,40 @@ def test_who_was_switched_off_meanwhile_is_not_told(active: Notice, alice: User)
     assert again(active).note == "They were switched off."
 
 
+def test_who_decides_no_longer_is_not_told_what_was_asked(
+    request_told: AccessRequest, offer: Offer
+) -> None:
+    offer.stages.get().people.clear()
+    send_mail()
+
+    bobs = Notice.objects.get(person__username="bob")
+    assert (bobs.state, bobs.note) == ("dropped", "They may not see it any more.")
+    assert mail.outbox == []
+
+
+def test_who_is_no_admin_any_more_is_not_told_of_proposals(dana: User, happen: Happen) -> None:
+    happen("proposal:opened", "proposal:1", actor="frank", reason="Ticket 77.")
+    gather()
+    User.objects.filter(pk=dana.pk).update(role="member")
+    send_mail()
+
+    assert Notice.objects.get().note == "They may not see it any more."
+    assert mail.outbox == []
+
+
+def test_a_mail_that_no_server_could_take_is_given_up_and_keeps_no_other_waiting(
+    active: Notice, grant: Grant, alice: User, happen: Happen, settings: Settings
+) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice\n@example.com")
+    happen("grant:ends-soon", grant.subject)
+    gather()
+    with servers.serving(servers.smtp()) as server:
+        settings.MAILERS = mail_server(server.port)
+        send_mail()
+    told = set(Notice.objects.values_list("note", "attempts", "leased_until"))
+    assert told == {("It cannot be sent as it is.", 1, None)}
+
+
 def test_words_that_cannot_be_made_keep_no_other_notice_waiting(
     active: Notice, grant: Grant, happen: Happen
 ) -> None:
@@ -392,6 +426,9 @@ def test_a_chat_that_refuses_is_told_in_words_without_its_address() -> None:
     assert "403" in str(caught.value)
     assert "verysecrettoken" not in str(caught.value)
     assert chat.without_secrets("sent to verysecrettoken", address.url) == "sent to …"
+    assert chat.without_secrets("signed in with top!secret", "mmosts://me:top%21secret@host") == (
+        "signed in with …"
+    )
 
 
 def test_a_chat_address_that_is_not_complete_is_told() -> None:

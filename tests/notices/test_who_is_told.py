@@ -347,6 +347,7 @@ def test_every_kind_of_the_table_is_in_a_test() -> None:
         *OF_THE_RED_BUTTON,
         *OF_THE_SECOND_ADMIN,
         *OF_AN_ACCESS_REVIEW,
+        "request:stage",
         "proposal:opened",
         *PROPOSAL_ENDS,
     }
@@ -399,6 +400,18 @@ def test_each_stage_is_asked_when_it_opens(
     event = happen("request:approval", asked.subject, actor="bob", request=asked.code)
 
     assert told(topic="asked", event=event) == {"charlie"}
+
+
+def test_whoever_is_asked_because_an_approval_counts_no_more_is_told(
+    asked: AccessRequest, charlie: User, happen: Happen
+) -> None:
+    happen("request:state:pending", asked.subject, actor="alice", request=asked.code)
+    assert told() == {"bob"}
+    first_stage(asked.offer).people.set([charlie])
+
+    event = happen("request:stage", asked.subject, actor="system:sweeper", request=asked.code)
+
+    assert told(event=event) == {"charlie"}
 
 
 def test_an_answer_goes_to_who_asked(asked: AccessRequest, charlie: User, happen: Happen) -> None:

@@ -118,6 +118,7 @@ def test_a_review_is_started(
         ({"title": ""}, {"title": ["required"]}),
         ({"due_on": "2020-01-01"}, {"due_on": ["due_out_of_bounds"]}),
         ({"due_on": "tomorrow"}, {"due_on": ["invalid"]}),
+        ({"due_on": "9999-12-31"}, {"due_on": ["due_out_of_bounds"]}),
         ({"reviewers": []}, {"reviewers": ["required"]}),
         ({"state": "closed"}, {"__all__": ["unknown_field"]}),
     ],

@@ -38,6 +38,8 @@ def _delete_user(iam: Any, grant: Grant) -> None:
         home.remove_user_from_group(GroupName=group["GroupName"], UserName=user)
     for key in home.list_access_keys(UserName=user)["AccessKeyMetadata"]:
         home.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
+    for device in home.list_mfa_devices(UserName=user)["MFADevices"]:
+        home.deactivate_mfa_device(UserName=user, SerialNumber=device["SerialNumber"])
     home.delete_user(UserName=user)
 
 

@@ -17,7 +17,8 @@ import redis
 from django.conf import settings
 from django.db import connection, connections
 
-from accounts.models import Offer, User
+from accounts.models import ConnectionCheck, Offer, User
+from provisioning.engine import onboard
 from sandbox import servers
 from sandbox.processes import Child, free_port
 from tests.factories import UserFactory
@@ -254,6 +255,19 @@ def _second_person(rig: Rig) -> User:
     for name in ("userE", STRANGER):
         administrator(SOURCE).create_user(UserName=name)
     link(erin, rig.cast.pair.source, "userE")
+    for name in ("userA", "userE"):
+        _give_mfa(name)
+    for account in (rig.cast.pair.source, rig.cast.pair.target):
+        check = ConnectionCheck.objects.create(account=account, asked_by="dana")
+        onboard.run_check(check.pk)
     rig.cast.offer.eligible_users.add(erin)
     rig.base = rig.control("dump")
     return erin
+
+
+def _give_mfa(user: str) -> None:
+    """A device, without which a look at both accounts has something to say, and no rule decides."""
+    iam = administrator(SOURCE)
+    device = iam.create_virtual_mfa_device(VirtualMFADeviceName=user)["VirtualMFADevice"]
+    codes = {"AuthenticationCode1": "123456", "AuthenticationCode2": "654321"}
+    iam.enable_mfa_device(UserName=user, SerialNumber=device["SerialNumber"], **codes)

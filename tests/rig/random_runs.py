@@ -138,11 +138,11 @@ ACTIONS: Final[dict[str, tuple[float, Draw]]] = {
     # People.
     "ask": (4.5, _ask),
     "ask_together": (0.8, _ask_together),
-    "approve": (5, _approve),
+    "approve": (3, _approve),
     "pass_around": (3, _pass_around),
     "decide_together": (1, _decide_together),
-    "change_terms": (0.8, _change_terms),
-    "decide_on_former_terms": (0.6, _decide_on_former_terms),
+    "change_terms": (1.2, _change_terms),
+    "decide_on_former_terms": (1, _decide_on_former_terms),
     "reject": (0.4, _nth),
     "withdraw": (0.4, _nth),
     "give_back": (1, _nth),
@@ -151,10 +151,10 @@ ACTIONS: Final[dict[str, tuple[float, Draw]]] = {
     "look_again": (0.3, _nth),
     "repair": (0.6, _nth),
     "sign_in": (0.3, lambda chance: (chance.choice(("alice", "erin", "bob", "dana")),)),
-    "break_glass": (1.2, _break_glass),
-    "review": (0.6, _review),
+    "break_glass": (2, _break_glass),
+    "review": (1, _review),
     "change_group": (0.8, lambda chance: chance.choice(MEMBERSHIPS)),
-    "press": (1, _press),
+    "press": (1.4, _press),
     "lift": (0.8, _nothing),
     # Time.
     "pass_time": (2, lambda chance: (chance.choice((20, 60, 95, 240, 700)),)),
@@ -181,7 +181,7 @@ ACTIONS: Final[dict[str, tuple[float, Draw]]] = {
 }
 PAUSES: Final = (0.0, 0.0, 0.05, 0.1, 0.2, 0.4)
 """Seconds between two actions: the processes work meanwhile."""
-LENGTHS: Final = (12, 24)
+LENGTHS: Final = (10, 20)
 
 
 def script(seed: int) -> list[Action]:
@@ -189,7 +189,11 @@ def script(seed: int) -> list[Action]:
     chance = Random(seed)  # noqa: S311  # Not a secret.
     names = list(ACTIONS)
     weights = [weight for weight, _ in ACTIONS.values()]
-    actions = [Action("ask", ("alice", chance.choice(MINUTES), 0, 1)), Action("approve", (0, 1))]
+    actions = [
+        Action("ask", ("alice", chance.choice(MINUTES), 0, 1)),
+        Action("approve", (0, 1)),
+        Action("ask", ("erin", chance.choice(MINUTES[1:]), 0, 1, "strict")),
+    ]
     for name in chance.choices(names, weights, k=chance.randint(*LENGTHS)):
         _, draw = ACTIONS[name]
         actions += [Action(name, draw(chance)), Action("pause", (chance.choice(PAUSES),))]

@@ -418,12 +418,19 @@ class Run(People):
     def _review_all(self) -> None:
         """Every emergency stays open until two others have said something about it."""
         for taken in BreakGlass.objects.open().filter(request__pk__gte=self.first_request):
-            own = self.review_of(taken, taken.request.requester.username, "justified", 1)
-            assert not own[0].accepted, own[0].text
+            own = taken.request.requester.username
+            assert not self._reviews(taken, own), f"{own} reviewed {taken.request.code}."
             for who in ("dana", "bob"):
-                self.review_of(taken, who, "justified", 1)
+                self._reviews(taken, who)
             taken.refresh_from_db()
             assert taken.closed_at is not None, taken.request.code
+
+    def _reviews(self, taken: BreakGlass, who: str) -> bool:
+        """Whether a review is kept; with a new session where the former one is over."""
+        (page,) = self.review_of(taken, who, "justified", 1)
+        if page.location.startswith("/sign-in/"):
+            (page,) = self.review_of(taken, who, "justified", 1)
+        return page.accepted and not page.location.startswith("/sign-in/")
 
     # --- Time at the end, from one thing that is due to the next ------------------------------
 

@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from accounts.models import User
+from portal.celery import app as celery_app
 from provisioning import services
 from provisioning.models import Grant
 from sandbox import servers
@@ -77,6 +78,9 @@ def test_a_running_worker_provisions_and_revokes(
         grant = wait_for(approved(), "active")
         assert aws.issued_roles(TARGET) == [grant.role_name]
 
+        # A health check is answered; whoever else writes to the broker stops nobody.
+        assert celery_app.control.ping(timeout=PATIENCE, limit=1)
+        celery_app.control.shutdown()
         services.revoke(person=dana, grant=grant, reason="Wrong account.")
         wait_for(grant, "ended")
 

@@ -1,5 +1,6 @@
 """The catalogue, and asking: searched, starred, filled in by a link, several in one go."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -60,6 +61,11 @@ def test_every_word_must_match_and_a_miss_says_so(
     assert found(client, "x" * 5000) == []
 
 
+def test_what_no_database_can_look_for_is_refused(alice: User, client_for: ClientFor) -> None:
+    page = client_for(alice).get(CATALOGUE, {"q": "work\0load"})
+    assert page.status_code == 400
+
+
 def _many(pair: AccountPair, alice: User, number: int) -> None:
     team = GroupFactory.create()
     team.user_set.add(alice, *UserFactory.create_batch(2))
@@ -83,7 +89,80 @@ def test_the_catalogue_takes_the_same_number_of_queries_for_any_number_of_offers
         counts.append(len(queries))
     assert counts[0] == counts[1]
     assert len(page.context["catalogue"].rows) == 24
-    assert "Page 1 of 2" in page.content.decode()
+    last = page.context["page"].next
+    with CaptureQueriesContext(connection) as queries:
+        rest = client.get(CATALOGUE, {"after": last})
+    assert len(rest.context["catalogue"].rows) == 9
+    assert (counts[0], len(queries)) == (13, 13)
+
+
+def _pages(client: Any, link: str, address: dict[str, str]) -> list[list[int]]:
+    """The offers of a page and of all that its links lead to, `next` or `previous`."""
+    found = []
+    while True:
+        page = client.get(CATALOGUE, address).context["page"]
+        found.append([one.pk for one in page.rows])
+        mark = getattr(page, link)
+        if not mark:
+            return found
+        address = {"after" if link == "next" else "before": mark}
+
+
+def test_pages_of_the_catalogue_leave_none_out_though_names_are_equal(
+    offer: Offer, alice: User, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.reading.catalogue.PAGE", 2)
+    same = {"pair__target": offer.pair.target, "profile": offer.profile}
+    for where in (same, {"pair__target__name": "Zeta"}, same, {"pair__target__name": "alpha"}):
+        OfferFactory.create(eligible_users=[alice], **where)
+    client = client_for(alice)
+    by_name = Offer.objects.order_by("pair__target__name", "profile__name", "pk")
+    in_order = list(by_name.values_list("pk", flat=True))
+
+    pages = _pages(client, "next", {})
+    assert pages == [in_order[:2], in_order[2:4], in_order[4:]]
+    back = _pages(client, "previous", {"before": str(in_order[4])})
+    assert back == [in_order[2:4], in_order[:2]]
+
+    # What is closed meanwhile moves nothing.
+    Offer.objects.filter(pk=in_order[0]).update(is_active=False)
+    page = client.get(CATALOGUE, {"after": str(in_order[1])}).context["page"]
+    assert [one.pk for one in page.rows] == in_order[2:4]
+    empty = client.get(CATALOGUE, {"after": str(in_order[4])}).content.decode()
+    assert "Nothing is left on this page" in empty
+
+
+def test_emergencies_are_searched_too_and_never_all_on_one_page(
+    offer: Offer, alice: User, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.reading.catalogue.EMERGENCIES", 2)
+    on_call, client = GroupFactory.create(name="On call"), client_for(alice)
+    alice.groups.add(on_call)
+    for name in ("Third", "First", "Second"):
+        OfferFactory.create(
+            pair__target__name=name,
+            break_glass_group=on_call,
+            break_glass_longest=timedelta(minutes=30),
+        )
+
+    def shown(words: str) -> tuple[list[str], bool]:
+        page = client.get(CATALOGUE, {"q": words})
+        text = page.content.decode()
+        links = re.findall(r"Break the glass: .+? in (\w+)<", text)
+        return links, "There are more. Search for the account that you need." in text
+
+    assert shown("") == (["First", "Second"], True)
+    assert shown("third") == (["Third"], False)
+    assert shown("elsewhere") == ([], False)
+
+
+def test_a_page_goes_on_from_an_offer_that_the_person_may_know_of_and_from_nothing_else(
+    offer: Offer, alice: User, client_for: ClientFor
+) -> None:
+    hidden = OfferFactory.create()
+    client = client_for(alice)
+    for address in (f"after={hidden.pk}", "after=0", "after=x", "before=1-2", "page=2"):
+        assert client.get(f"{CATALOGUE}?{address}").status_code == 400, address
 
 
 def test_what_was_starred_or_asked_for_lately_comes_first(
@@ -198,6 +277,11 @@ def test_free_input_is_read_in_the_time_zone_of_the_person(
         ({"duration": "9 d"}, "Choose between 5 and 240 minutes"),
         ({"duration": "1h", "zone": "Mars/Olympus"}, "This time zone is not known."),
         ({"duration": "1h", "starts_at": "never"}, "Write a date and a time"),
+        (
+            {"duration": "1h", "starts_at": "0001-01-01T00:00", "zone": "Europe/Berlin"},
+            "Write a date and a time",
+        ),
+        ({"duration": "until 18:00", "starts_at": "9999-12-31T23:59"}, "Write a date and a time"),
         ({"duration": "90"}, "1 h 30 min"),
         ({}, "This field is required."),
     ],

@@ -120,6 +120,28 @@ def test_findings_are_filtered_and_an_unknown_filter_is_refused(
     assert client.get("/drift/", {"account": "999999999999"}).status_code == 422
 
 
+def test_what_is_urgent_comes_first_page_by_page(
+    target: AwsAccount, dana: User, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.views.drift.PAGE", 2)
+    kinds = ["narrowed", "orphan", "widened", "unknown", "narrowed"]
+    made = [note(target, kind=kind, name=str(at)) for at, kind in enumerate(kinds)]
+    in_order = [made[at].pk for at in (2, 4, 0, 3, 1)]
+    client, found, address = client_for(dana), [], "/drift/"
+    while address:
+        page = client.get(address).context["page"]
+        found.append([one.pk for one in page.rows])
+        address = f"/drift/?after={page.next}" if page.next else ""
+
+    assert found == [in_order[:2], in_order[2:4], in_order[4:]]
+    back = client.get(f"/drift/?before=0-{in_order[3]}").context["page"]
+    assert [one.pk for one in back.rows] == in_order[1:3]
+    text = client.get(f"/drift/?after=0-{in_order[4]}").content.decode()
+    assert "Nothing is left on this page" in text
+    for wrong in ("after=1", "after=x-1", "page=2"):
+        assert client.get(f"/drift/?{wrong}").status_code == 400
+
+
 def test_with_nothing_found_the_page_says_when_each_account_was_read(
     target: AwsAccount, source: AwsAccount, dana: User, client_for: ClientFor
 ) -> None:

@@ -1,5 +1,6 @@
 """Stages, the automatic rule, tickets, several offers at once: what services and triggers hold."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -7,16 +8,20 @@ from uuid import uuid4
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
+from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import Offer, User
+from accounts.models import ApprovalStage, IamIdentity, Offer, User
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import approvals, authz, lifecycle, rules, services
+from provisioning import approvals, authz, hooks, lifecycle, rules, services
 from provisioning.core.plan import fingerprint
 from provisioning.engine import autoapprove
 from provisioning.engine.converge import converge
 from provisioning.models import AccessRequest, Decision, Grant, RuleApproval, Stop
+from provisioning.services.terms import change_terms
 from provisioning.specs import spec_for_request
+from provisioning.sweep import Sweeper
+from tests.conftest import ClientFor
 from tests.factories import (
     AccessRequestFactory,
     ApprovalStageFactory,
@@ -105,6 +110,134 @@ def test_lists_show_a_request_to_the_stage_that_is_asked(
     # A stage that is gone leaves what it asked for to the last one.
     asked.offer.stages.filter(position=2).delete()
     assert waits_for() == [bob]
+
+
+def waits_for(request: AccessRequest) -> set[str]:
+    """In whose list of what waits for them a request is."""
+    asking = AccessRequest.objects.asking
+    people = User.objects.filter(is_active=True)
+    return {one.username for one in people if asking(one).filter(pk=request.pk)}
+
+
+def is_asked(request: AccessRequest) -> set[str]:
+    """Whose approval would bring a request on, by the rule itself."""
+    found = User.objects.filter(pk__in=approvals.asked_now(fresh(request)))
+    return set(found.values_list("username", flat=True))
+
+
+def test_lists_follow_when_an_admin_turns_the_stages_round(
+    staged: Offer, alice: User, bob: User, security: list[User]
+) -> None:
+    asked = AccessRequestFactory.create(offer=staged, requester=alice, approvals_needed=3)
+    say(bob, asked)
+    assert waits_for(asked) == is_asked(asked) == {"security0", "security1", "security2"}
+    first, second = staged.stages.order_by("position")
+    first.people.set(security)
+    second.people.set([bob])
+    ApprovalStage.objects.filter(pk=first.pk).update(quorum=2)
+    ApprovalStage.objects.filter(pk=second.pk).update(quorum=1)
+    assert waits_for(asked) == {"bob"}, "until the next round"
+
+    Sweeper().sweep()
+
+    assert waits_for(asked) == is_asked(asked) == {"security0", "security1", "security2"}
+    event = AuditEvent.objects.get(kind="request:stage")
+    assert (event.actor, event.subject) == ("system:sweeper", asked.subject)
+    assert event.data == {"request": asked.code, "stage": 1}
+    assert event.sentence == "Which approvals count has changed: the stage “Approval” is asked now."
+
+
+def named_no_more(offer: Offer, bob: User) -> None:
+    first_stage(offer).people.remove(bob)
+
+
+def switched_off(offer: Offer, bob: User) -> None:
+    User.objects.filter(pk=bob.pk).update(is_active=False)
+
+
+def relinked(offer: Offer, bob: User) -> None:
+    IamIdentity.objects.filter(person__username="alice").update(unique_id="AIDAANOTHERANOTHER000")
+
+
+@pytest.mark.parametrize(
+    ("change", "asked_again"),
+    [
+        (named_no_more, {"carl"}),
+        (switched_off, {"carl"}),
+        # Another plan: whoever approved the former one is asked too.
+        (relinked, {"bob", "carl"}),
+    ],
+)
+def test_lists_follow_when_an_approval_does_not_count_any_more(
+    change: Callable[[Offer, User], None], asked_again: set[str], asked: AccessRequest, bob: User
+) -> None:
+    first_stage(asked.offer).people.add(UserFactory.create(username="carl"))
+    say(bob, asked)
+    change(asked.offer, bob)
+    assert waits_for(asked) == {"security0", "security1", "security2"}, "until the next round"
+
+    for _ in range(2):
+        Sweeper().sweep()
+        assert waits_for(asked) == is_asked(asked) == asked_again
+
+    assert AuditEvent.objects.filter(kind="request:stage").count() == 1
+
+
+def test_other_terms_ask_the_first_stage_again_at_once(
+    asked: AccessRequest, bob: User, security: list[User]
+) -> None:
+    say(bob, asked)
+    change_terms(
+        person=security[0], request=fresh(asked), duration=timedelta(minutes=30), starts_at=None
+    )
+    assert waits_for(asked) == is_asked(asked) == {"bob"}
+
+    change_terms(person=bob, request=fresh(asked), duration=HOUR, starts_at=None)
+    assert waits_for(asked) == is_asked(asked) == {"security0", "security1", "security2"}
+
+
+def test_the_inbox_counts_the_approvals_that_count(
+    asked: AccessRequest, bob: User, security: list[User], client_for: ClientFor
+) -> None:
+    say(bob, asked)
+    say(security[0], asked)
+
+    def words() -> str:
+        return client_for(security[1]).get("/approvals/").content.decode()
+
+    assert "2 of 3 approvals" in words()
+    asked.offer.stages.get(position=2).people.remove(security[0])
+    assert "1 of 3 approvals" in words()
+
+
+def test_a_round_goes_on_although_stages_could_not_be_looked_at(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[Any] = []
+    monkeypatch.setattr(lifecycle, "renew_stages", lambda **how: 1 // 0)
+    monkeypatch.setattr(hooks, "AFTER_SWEEP", [done.append])
+
+    Sweeper().sweep()
+
+    assert len(done) == 1
+
+
+def test_a_round_takes_few_queries_for_many_and_the_next_one_goes_on(
+    staged: Offer, bob: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(1):
+        assert lifecycle.renew_stages(after=0, limit=2) == 0
+    made = [
+        AccessRequestFactory.create(offer=staged, quorums=[1, 2], approvals_needed=3, stage=2)
+        for _ in range(3)
+    ]
+    for one in made:
+        DecisionFactory.create(request=one, approver=bob, fingerprint=mark(one))
+
+    with django_assert_num_queries(5):
+        assert lifecycle.renew_stages(after=0, limit=2) == made[1].pk
+    with django_assert_num_queries(5):
+        assert lifecycle.renew_stages(after=made[1].pk, limit=2) == 0
 
 
 def test_whoever_is_in_two_stages_counts_once(
@@ -278,13 +411,20 @@ def test_no_rule_decides_while_a_red_button_ends_what_it_would_give(simple: Acce
     assert autoapprove.decide(simple.pk) is None
 
 
+@pytest.mark.parametrize("what", ["no rule", "shorter", "another group"])
 def test_a_worker_gives_nothing_when_the_rule_was_taken_away_since(
-    simple: AccessRequest, ruled: Offer
+    what: str, simple: AccessRequest, ruled: Offer
 ) -> None:
     looked(simple)
     grant = autoapprove.decide(simple.pk)
     assert grant is not None
-    Offer.objects.filter(pk=ruled.pk).update(auto_approve=False)
+    match what:
+        case "no rule":
+            Offer.objects.filter(pk=ruled.pk).update(auto_approve=False)
+        case "shorter":
+            Offer.objects.filter(pk=ruled.pk).update(auto_longest=timedelta(minutes=5))
+        case "another group":
+            Offer.objects.filter(pk=ruled.pk).update(auto_group=GroupFactory.create())
     converge(grant.pk)
     grant.refresh_from_db()
     assert grant.revoke_reason == "The rule that approved this does not hold any more."

@@ -136,6 +136,16 @@ def test_nobody_takes_twice_what_they_have(on_call: Group, offer: Offer, alice: 
         take(alice, offer)
 
 
+def test_access_that_begins_tomorrow_does_not_stand_in_the_way(
+    on_call: Group, offer: Offer, alice: User
+) -> None:
+    begins = database_now() + timedelta(days=1)
+    request = AccessRequestFactory.create(offer=offer, requester=alice, state="approved")
+    GrantFactory.create(request=request, phase="scheduled", starts_at=begins)
+
+    assert take(alice, offer).phase == "pending"
+
+
 def test_it_is_not_extended(on_call: Group, offer: Offer, alice: User) -> None:
     grant = take(alice, offer)
     Grant.objects.update(phase="active")
@@ -396,6 +406,18 @@ def test_nobody_reviews_twice_nor_before_it_is_over(
 
     with pytest.raises(Refused, match="Somebody else must review it too"):
         review(bob, Grant.objects.get(pk=grant.pk))
+
+
+def test_a_review_that_is_sent_twice_at_once_counts_once(
+    over: Grant, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review(bob, over)
+    # What the second of two processes had read before.
+    monkeypatch.setattr(authz, "can_review", lambda *asked: authz.Answer())
+
+    with pytest.raises(StaleState, match=r"^Something has changed in this very moment\."):
+        review(bob, over)
+    assert Review.objects.count() == 1
 
 
 # --- Pages -----------------------------------------------------------------------------------

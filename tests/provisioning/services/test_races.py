@@ -21,6 +21,7 @@ from provisioning.models import AccessRequest, Decision, Grant, Stop
 from provisioning.services import break_glass, retire
 from tests.factories import (
     AccessRequestFactory,
+    DecisionFactory,
     GrantFactory,
     GroupFactory,
     UserFactory,
@@ -51,6 +52,32 @@ def at_once[T](*deeds: Callable[[], T]) -> list[T | Exception]:
 
 def winners[T](answers: list[T | Exception]) -> int:
     return sum(not isinstance(answer, Exception) for answer in answers)
+
+
+def test_a_sweeper_does_not_wait_for_somebody_who_decides(
+    offer: Offer, alice: User, bob: User
+) -> None:
+    """Bob's approval does not count any more, but his browser's process is frozen in a decision."""
+    asked = AccessRequestFactory.create(
+        offer=offer, requester=alice, stage=2, approvals_needed=2, quorums=[2]
+    )
+    shown = fingerprint(specs.spec_for_request(asked))
+    DecisionFactory.create(request=asked, approver=bob, fingerprint=shown)
+
+    def renew() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        return lifecycle.renew_stages(after=0, limit=5)
+
+    with transaction.atomic():
+        AccessRequest.objects.select_for_update(of=("self",)).get(pk=asked.pk)
+        assert at_once(renew) == [0]
+    asked.refresh_from_db()
+    assert asked.stage == 2
+
+    assert at_once(renew) == [0]
+    asked.refresh_from_db()
+    assert asked.stage == 1
 
 
 def test_of_many_verdicts_one_counts(offer: Offer, alice: User) -> None:

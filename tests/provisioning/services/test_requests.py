@@ -119,6 +119,16 @@ def test_a_second_request_for_the_same_offer_waits_for_the_first(offer: Offer, a
         ask(alice, offer)
 
 
+def test_an_auditor_who_is_named_does_not_count_as_an_approver(
+    offer: Offer, alice: User, bob: User, erin: User
+) -> None:
+    offer.stages.get().people.set([erin])
+    assert not offer.approvers().exists()
+    assert refusal(alice, offer) == (
+        "Nobody else can approve this offer. Ask an admin to add an approver.",
+    )
+
+
 def test_approval_starts_a_grant_at_the_decision(offer: Offer, alice: User, bob: User) -> None:
     request = ask(alice, offer)
 

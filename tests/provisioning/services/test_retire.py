@@ -12,7 +12,7 @@ from accounts.models import AccountPair, AwsAccount, IamIdentity, Offer, User
 from accounts.services import StageWish
 from audit.clock import database_now
 from audit.models import AuditEvent
-from provisioning import services
+from provisioning import lifecycle, services
 from provisioning.engine import converge, retirement, switch_groups
 from provisioning.models import AccessRequest, Grant
 from provisioning.services import retire
@@ -274,6 +274,24 @@ def test_only_admins_retire_and_the_refusal_is_recorded(
 def test_nobody_switches_themselves_off(dana: User) -> None:
     with pytest.raises(services.Refused, match="You cannot switch yourself off"):
         take_out(dana, dana)
+
+
+def test_what_is_approved_while_its_offer_is_retired_ends_as_well(
+    offer: Offer, alice: User, bob: User, dana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever decides holds the request, so retiring waits there, and then finds it moved."""
+    request = AccessRequestFactory.create(offer=offer, requester=alice)
+
+    def too_late(request: AccessRequest, *args: object, **facts: object) -> None:
+        monkeypatch.undo()
+        approve(request, bob)
+        raise lifecycle.StaleState
+
+    monkeypatch.setattr(lifecycle, "move_request", too_late)
+    take_out(offer, dana)
+
+    grant = Grant.objects.get(request=request)
+    assert grant.revoked_by == "dana"
 
 
 def test_what_is_out_of_use_is_not_retired_twice(offer: Offer, dana: User) -> None:

@@ -138,6 +138,7 @@ def test_nobody_decides_on_their_own_request_among_others(
     [
         ({"reason": "", "verdict": "rejected"}, "Say why you reject"),
         ({"picks": ["nonsense"]}, "Choose 1 to 20 requests on the page before this."),
+        ({"picks": ["k3v9m2x7q4a\0:1"]}, "Choose 1 to 20 requests on the page before this."),
         ({"verdict": "maybe"}, "Select a valid choice."),
     ],
 )

@@ -1,6 +1,7 @@
 """Offers that ask two different people, of one and the same plan."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -202,6 +203,20 @@ def _grant(request: AccessRequest, mark: str) -> Grant:
         ends_at=now + request.duration,
         fingerprint=mark,
     )
+
+
+def test_an_offer_that_asks_for_more_in_the_moment_of_a_decision_is_told_as_that(
+    offer: Offer, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = AccessRequestFactory.create(offer=offer, requester=alice)
+    # What the approver's process had read before.
+    before = approvals.standing(AccessRequest.objects.with_parties().get(pk=asked.pk))
+    monkeypatch.setattr(approvals, "standing", lambda request: replace(before, request=request))
+    offer.stages.update(quorum=2)
+
+    with pytest.raises(StaleState, match=r"^Something has changed in this very moment\."):
+        say(bob, asked)
+    assert not Decision.objects.exists()
 
 
 @pytest.mark.parametrize("marks", [[], ["a"], ["a", "b"]])
