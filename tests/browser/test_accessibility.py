@@ -81,10 +81,8 @@ SELDOM_SEEN = {
 """Once wide and light, once narrow and dark: what depends on both at once is seen above."""
 ON_THE_WAY = {
     "accounts:proposal",
-    "provisioning:extend",
     "provisioning:request",
     "provisioning:revoke",
-    "provisioning:stop",
     "provisioning:together",
     "reviews:campaign",
     "sandbox:mail-page",
@@ -95,6 +93,8 @@ OF_USERS_MADE_HERE = {
     "provisioning:user-remove",
 }
 """The sandbox's accounts do not allow Sallyport to create IAM users."""
+BY_EYE_ONLY = {"provisioning:extend", "provisioning:stop"}
+"""Tests open these pages, and do not hold them to the rules so far."""
 AFTER_DRIFT = {"provisioning:repair"}
 """The sandbox has no page on which somebody takes access away."""
 NO_PAGES = {
@@ -154,7 +154,7 @@ def names(patterns: list[URLPattern | URLResolver], space: str = "") -> set[str]
 def test_every_page_is_looked_at() -> None:
     paths = [path for some in (PAGES, SELDOM_SEEN) for those in some.values() for path in those]
     seen = {resolve(path.partition("?")[0]).view_name for path in paths}
-    apart = ON_THE_WAY | OF_USERS_MADE_HERE | AFTER_DRIFT | NO_PAGES
+    apart = ON_THE_WAY | OF_USERS_MADE_HERE | BY_EYE_ONLY | AFTER_DRIFT | NO_PAGES
     assert seen | apart == names(get_resolver().url_patterns)
     assert seen & apart == set()
 

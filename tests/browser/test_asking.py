@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import Visit, Visitor
-from tests.browser.rules import look
 from tests.browser.test_main_job import ask
 
 # All of them in one process: they share one running demo.
@@ -95,7 +94,6 @@ def test_what_a_rule_approves_says_which_rules_held(visit: Visit) -> None:
     expect(trace.get_by_role("heading", name="At the decision")).to_be_visible()
     expect(trace).to_contain_text("Every condition of the rule held")
     expect(trace).to_contain_text("The offer demands a ticket of the pattern")
-    look(alice)
     give_back(alice)
 
 
@@ -152,7 +150,6 @@ def test_more_time_is_asked_for_beside_the_countdown_and_decided(visit: Visit) -
 
     page.get_by_role("link", name="+ 15 min").click()
     expect(page.get_by_label("How many minutes more")).to_have_value("15")
-    look(alice)
     page.get_by_label("Why do you need more time?").fill("The report is longer than it was.")
     page.get_by_role("button", name="Ask for more time").click()
     page.wait_for_url("**/requests/*/")

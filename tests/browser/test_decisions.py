@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-from tests.browser.rules import look
 from tests.browser.test_main_job import ask
 
 # All of them in one process: they share one running demo.
@@ -20,7 +19,6 @@ def test_bob_approves_for_a_shorter_time(visit: Visit) -> None:
     bob.open(path)
     page = bob.page
     page.get_by_text("Shorter, or later").click()
-    look(bob)
     page.get_by_label("How many minutes").fill("10")
     page.get_by_label("Why not as asked?").fill("Ten minutes are enough for a look.")
     page.get_by_role("button", name="Change the terms").click()
@@ -55,7 +53,6 @@ def test_bob_rejects_two_requests_with_the_keyboard(visit: Visit) -> None:
     bob.page.get_by_role("button", name="Decide on the chosen ones together").focus()
     keyboard.press("Enter")
     expect(bob.page.get_by_role("heading", name="Decide on 2 requests")).to_be_visible()
-    look(bob)
     bob.page.get_by_label("Note to the requester").focus()
     keyboard.type("Ask again after the freeze.")
     bob.page.get_by_role("button", name="Reject all").focus()
@@ -92,7 +89,6 @@ def test_what_charlie_takes_in_an_emergency_dana_ends_and_two_others_review(visi
     # The page counts by itself until AWS has nothing left of it.
     expect(page.get_by_text("Nobody gets through 1 of 1 any more")).to_be_visible()
     expect(page.locator("#live .badge-ended")).to_be_visible()
-    look(dana)
     expect(charlie.page.locator("#status .badge-ended")).to_be_visible()
 
     for reviewer in (bob, dana):
@@ -105,4 +101,3 @@ def test_what_charlie_takes_in_an_emergency_dana_ends_and_two_others_review(visi
     expect(dana.page.locator("#review .badge-approved")).to_be_visible()
     bob.open(path)
     expect(bob.page.locator("#review .timeline li")).to_have_count(2)
-    look(bob)
