@@ -21,7 +21,7 @@ from sandbox.people import PEOPLE
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("demo")]
 
 REPO = Path(__file__).resolve().parents[2]
-STARTS_WITHIN = 60.0  # seconds, on a busy machine
+STARTS_WITHIN = 240.0  # seconds, on a very busy machine
 ENDS_WITHIN = 15.0
 
 
