@@ -19,7 +19,7 @@ from notices.models import Notice, Preferences
 from notices.story import Reader, story_of
 from notices.topics import BY_KEY, TOPICS
 from provisioning import services
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import AccessRequest, DriftFinding, Grant
 from provisioning.services import break_glass
 from tests.conftest import ClientFor
 from tests.factories import (
@@ -129,6 +129,18 @@ def hostile(
         "grant:cut_back",
     ):
         make(kind, grant.subject, happen)
+    Grant.objects.filter(pk=grant.pk).update(settled_at=database_now())
+    missing = DriftFinding.objects.create(
+        account=offer.pair.target,
+        grant=grant,
+        kind="narrowed",
+        thing="role",
+        name=grant.role_name,
+        summary=EVIL[:300],
+        first_seen_at=database_now(),
+        last_seen_at=database_now(),
+    )
+    make("drift:narrowed:found", grant.subject, happen, finding=missing.pk)
     make("stop:pressed", "stop:7", happen)
     make("rule:second_admin:off", "rule:second_admin", happen)
     for kind in ("opened", "due", "closed"):
@@ -190,7 +202,7 @@ def test_no_link_of_a_notice_changes_anything(
     before = rows()
     for client in (Client(), *(client_for(one) for one in (alice, bob, dana))):
         for url in urls:
-            assert client.get(url).status_code in {200, 302, 403, 404}
+            assert client.get(url).status_code in {200, 302, 403, 404, 409}
     assert rows() == before
 
 
