@@ -34,6 +34,13 @@ a name may be parted (the filter `breakable`) ends a word here, and so does a hy
 typed with an address in it may be cut anywhere."""
 
 
+FADED: Final = """
+Promise.allSettled(document.getAnimations()
+  .filter(one => one instanceof CSSTransition).map(one => one.finished)).then(() => null)
+"""
+"""Waits for what fades from one colour into another."""
+
+
 def broken(visitor: Visitor) -> list[str]:
     """What the page that is open breaks, in words."""
     page = visitor.page
@@ -45,13 +52,22 @@ def broken(visitor: Visitor) -> list[str]:
     return wrong + [f"cut: {word}" for word in page.evaluate(CUT_WORDS, FITS)]
 
 
+def hold(visitor: Visitor, where: str) -> None:
+    """Fail with what the page that is open breaks, and where."""
+    found = broken(visitor)
+    assert not found, f"{where}: {found}"
+
+
 def look(visitor: Visitor) -> None:
     """Hold the page that is open to the rules: as it is, then narrow and dark."""
     page, size = visitor.page, visitor.page.viewport_size
-    assert broken(visitor) == [], page.url
+    hold(visitor, page.url)
     page.set_viewport_size({"width": NARROW, "height": 900})
     page.emulate_media(color_scheme="dark")
-    assert broken(visitor) == [], f"{page.url}, narrow and dark"
+    # Buttons fade into their other colours, and half-way they have neither.
+    page.evaluate(FADED)
+    hold(visitor, f"{page.url}, narrow and dark")
     page.emulate_media(color_scheme="light")
+    page.evaluate(FADED)
     if size is not None:
         page.set_viewport_size(size)
