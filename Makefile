@@ -27,7 +27,7 @@ test: ## Lint, then the tests on PostgreSQL; CI plays test-slow and the rig as w
 	@scripts/lint.sh
 	@scripts/test.sh $(ARGS)
 
-test-slow: ## Every measure of bench/ once, random lives, and a share of the rig
+test-slow: ## Every measure of bench/ once, random lives, a share of the rig, long names on all pages
 	@scripts/bootstrap.sh dev
 	@scripts/test.sh -m slow $(ARGS)
 
@@ -35,7 +35,7 @@ coverage: ## The tests, and which lines they cover
 	@scripts/bootstrap.sh dev
 	@COVERAGE=1 scripts/test.sh $(ARGS)
 
-rig: ## Kill it, cut it off, spoil its calls, and judge who gets in; ten minutes (ARGS="--only kill")
+rig: ## Kill it, cut it off, spoil its calls, and judge who gets in; twenty to thirty minutes (ARGS="--only kill")
 	@scripts/bootstrap.sh dev
 	@$(PYTHON_IN_VENV) -m tests.rig $(ARGS)
 

@@ -194,6 +194,7 @@ def long(browser: Browser, sandbox: str) -> Iterator[LongNames]:
     context.close()
 
 
+@pytest.mark.slow
 def test_long_names_break_where_a_reader_would_part_them(visit: Visit, long: LongNames) -> None:
     alice, bob, dana = visit("alice", width=NARROW), visit("bob", width=NARROW), visit("dana")
     number = long.offer.strip("/").rpartition("/")[2]
