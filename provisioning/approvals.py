@@ -139,14 +139,6 @@ def asked_now(request: AccessRequest) -> frozenset[int]:
     return stage.people - now.people if stage else frozenset()
 
 
-def has_decided(person: User, request: AccessRequest) -> bool:
-    """Whether this person has said their word on the plan as it is now."""
-    theirs = Decision.objects.filter(request=request, approver=person)
-    said = set(theirs.values_list("fingerprint", flat=True))
-    # Most people have said nothing. Where the switch group leads is no part of a fingerprint.
-    return bool(said) and plan.fingerprint(spec_for_request(request, group_targets=())) in said
-
-
 @dataclass(frozen=True)
 class StageTally:
     """One stage as a page shows it."""

@@ -293,7 +293,7 @@ def _refused(
         return _request_page(request, asked, status=409 if because_over else 403)
     grant = pages.grant_of(asked)
     over = grant.is_over if grant and ends_access else asked.state != RequestState.PENDING
-    over = over or approval_rules.has_decided(person_of(request), asked)
+    over = over or approval_rules.standing(asked).has_approved(person_of(request))
     return _request_page(request, asked, status=409 if over else 403)
 
 
