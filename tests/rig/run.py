@@ -246,8 +246,7 @@ class Run(People):
             user = grant.identity.user_name
             same = [one for one in self.grants() if one.identity.user_name == user]
             self.touched |= {one.code for one in same}
-            name = f"{grant.identity.account.account_id} users {user}"
-            self.witness.expected.pop(name, None)
+            self.witness.without_user(grant.identity.account.account_id, user)
         if what in {"leave", "join"}:
             self.touched |= {one.code for one in self.grants()}
         EDITS[what](grant)

@@ -61,6 +61,18 @@ class Witness:
             self.seen = accounts
         check_touched(self.rig.journal())
 
+    def without_user(self, account: str, name: str) -> None:
+        """A stranger has deleted this IAM user: it leaves every group, those that are not ours
+        too."""
+        user = self.expected.pop(f"{account} users {name}", None)
+        if user is None:
+            return
+        for group, told in self.expected.items():
+            if group.startswith(f"{account} groups "):
+                left = json.loads(told)
+                left["members"] = [one for one in left["members"] if one != json.loads(user)["id"]]
+                self.expected[group] = json.dumps(left, sort_keys=True)
+
     def _state(self) -> State:
         """What AWS shows. Roles that are removed meanwhile make it be read again."""
         for _ in range(TRIES):
