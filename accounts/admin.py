@@ -27,11 +27,13 @@ from accounts.models import (
     ProfileVersion,
     User,
 )
+from accounts.sign_in import OwnPasswordForm
 from audit.admin import ReadOnlyAdmin
 from audit.models import append
 
 admin.site.site_header = "Sallyport: people"
 admin.site.site_title = "Sallyport"
+admin.site.password_change_form = OwnPasswordForm
 admin.site.unregister(Group)
 
 

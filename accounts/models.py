@@ -32,6 +32,7 @@ from accounts.aws_names import (
     validate_user_name,
 )
 from accounts.constraints import FieldConstraints
+from accounts.guess_models import GuessCounter as GuessCounter
 from accounts.permissions.lint import Report, Risk, review
 from accounts.proposal_models import Proposal as Proposal
 from accounts.proposal_models import SecondAdmin as SecondAdmin

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import four_eyes, people, proposals, snapshots
+from accounts import four_eyes, guesses, people, proposals, snapshots
 from accounts.authz import admin_required, person_of, registry_readable
 from accounts.models import Proposal, SecondAdmin, User
 from accounts.proposals import Stale
@@ -69,7 +69,20 @@ def _person_page(request: HttpRequest, shown: User, form: PersonForm) -> HttpRes
         groups=shown.groups.order_by("name"),
         events=AuditEvent.objects.latest_about(f"user:{shown.pk}"),
         waiting=open_proposal(f"user:{shown.pk}"),
+        guessed=guesses.closed_for(shown),
     )
+
+
+@require_POST
+@admin_required
+def person_open_sign_in(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let somebody try their password at once, who would have to wait."""
+    shown, admin = get_object_or_404(User, pk=pk), person_of(request)
+    if guesses.open_again(actor=admin.username, label=admin.label, person=shown):
+        messages.success(request, f"{shown.label} can try to sign in again at once.")
+    else:
+        messages.info(request, f"Nothing keeps {shown.label} from trying to sign in.")
+    return redirect("accounts:person", pk)
 
 
 # --- Groups ----------------------------------------------------------------------------------

@@ -33,6 +33,9 @@ urlpatterns = [
     path("identities/<int:pk>/relink/", views.identity_relink, name="identity-relink"),
     path("people/", views.people, name="people"),
     path("people/<int:pk>/", rule_views.person, name="person"),
+    path(
+        "people/<int:pk>/open-sign-in/", rule_views.person_open_sign_in, name="person-open-sign-in"
+    ),
     path("groups/new/", rule_views.group_new, name="group-new"),
     path("groups/<int:pk>/", rule_views.group, name="group"),
     path("proposals/", rule_views.proposal_list, name="proposals"),

@@ -11,6 +11,7 @@ LATEST: Final = 30
 PARTS: Final = {
     "system:rule": "The rule of the offer",
     "system:setup": "The set-up",
+    "system:sign-in": "The sign-in page",
     "system:shell": "The command line",
     "system:sweeper": "The sweeper",
     "system:worker": "A worker",

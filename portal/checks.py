@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 
 @register(Tags.security, deploy=True)
@@ -31,6 +31,37 @@ def refuse_plain_http(**kwargs: Any) -> list[CheckMessage]:
             "SALLYPORT_BASE_URL is not an https address.",
             hint="Serve the portal behind TLS and state its https address.",
             id="sallyport.E002",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def refuse_endless_guessing(**kwargs: Any) -> list[CheckMessage]:
+    """Without a limit a password is found in the end."""
+    if settings.SANDBOX or settings.SIGN_IN_TRIES:
+        return []
+    return [
+        Error(
+            "Nothing limits how often somebody may guess a password.",
+            hint="Set SALLYPORT_SIGN_IN_TRIES to a number from 1 to 100, or leave it away for 5.",
+            id="sallyport.E004",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def warn_of_unknown_addresses(**kwargs: Any) -> list[CheckMessage]:
+    """One address that tries many names is noticed only where addresses are known and counted."""
+    unknown = settings.BEHIND_PROXY and not settings.PROXIES
+    if settings.SANDBOX or (settings.SIGN_IN_ADDRESS_TRIES and not unknown):
+        return []
+    return [
+        Warning(
+            "Wrong passwords are not counted by network address.",
+            hint="Set SALLYPORT_PROXIES to the number of proxies that append to X-Forwarded-For."
+            if unknown
+            else "Set SALLYPORT_SIGN_IN_ADDRESS_TRIES, or leave it away for 100.",
+            id="sallyport.W001",
         )
     ]
 

@@ -41,6 +41,14 @@ def required(name: str, sandbox: str) -> str:
     return value
 
 
+def counted(name: str, *, default: int, most: int) -> int:
+    """The value of a setting that is a number from 0 on."""
+    value: int = env.int(name, default=default)
+    if not 0 <= value <= most:
+        raise ImproperlyConfigured(f"{name} has to be a number from 0 to {most}.")
+    return value
+
+
 def sandbox_secret_key() -> str:
     """A random key of this checkout's own, so that no sandbox shares a well-known one."""
     path = VAR_DIR / "secret_key"
@@ -161,6 +169,7 @@ else:
 # --- People ----------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.sign_in.LimitedBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -177,11 +186,14 @@ AUTH_PASSWORD_VALIDATORS = [
 
 HTTPS = urlsplit(BASE_URL).scheme == "https"
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https")
-    if env.bool("SALLYPORT_BEHIND_PROXY", default=False)
-    else None
-)
+BEHIND_PROXY = env.bool("SALLYPORT_BEHIND_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+PROXIES = counted("SALLYPORT_PROXIES", default=0, most=10)
+"""How many proxies append the address that they were asked from to X-Forwarded-For."""
+SIGN_IN_TRIES = counted("SALLYPORT_SIGN_IN_TRIES", default=5, most=100)
+"""Wrong passwords one after the other before somebody has to wait; 0 for no limit at all."""
+SIGN_IN_ADDRESS_TRIES = counted("SALLYPORT_SIGN_IN_ADDRESS_TRIES", default=100, most=1_000_000)
+"""The same for all user names together from one network address."""
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -190,6 +202,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 # The __Host- prefix makes browsers refuse the cookie from a sibling host or without TLS.
 SESSION_COOKIE_NAME = "__Host-sallyport" if HTTPS else "sallyport"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
+DEVICE_COOKIE_NAME = "__Host-device" if HTTPS else "device"
+"""Which browsers somebody has signed in with before (`accounts.sign_in`)."""
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 60 * 60
 X_FRAME_OPTIONS = "DENY"

@@ -5,17 +5,42 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.views import LoginView
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView, redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.utils.module_loading import import_string
+
+from accounts.authz import person_of
+from accounts.sign_in import SignInForm, refusal_of, remember_device
 
 
 class SignInView(LoginView):
     """The sign-in page; in the sandbox also one button for each of its people."""
 
+    authentication_form = SignInForm
     redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Sign in, and know the browser again."""
+        response = super().form_valid(form)
+        remember_device(response, person_of(self.request))
+        return response
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        """422 at the form, as everywhere; 429 where the password was not even looked at."""
+        response = super().form_invalid(form)
+        response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+        refusal = refusal_of(form)
+        if refusal:
+            response.status_code = HTTPStatus.TOO_MANY_REQUESTS
+            response["Retry-After"] = str(refusal.seconds)
+        return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add the sandbox's people."""
@@ -23,6 +48,16 @@ class SignInView(LoginView):
         if settings.SANDBOX:
             context["sandbox_people"] = import_string("sandbox.people.PEOPLE")
         return context
+
+
+@login_not_required
+def admin_sign_in(request: HttpRequest) -> HttpResponse:
+    """Django's admin has no sign-in page of its own: there is one door, and it counts."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(request.GET.get("next", ""))
+    if not admin.site.has_permission(request):
+        raise PermissionDenied("Only staff see Django's admin site.")
+    return redirect("admin:index")
 
 
 DATABASE_AWAY = OperationalError, InterfaceError, InternalError

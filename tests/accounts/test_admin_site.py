@@ -106,10 +106,11 @@ def test_auditors_look_at_people_and_change_nobody(
     assert not AuditEvent.objects.exists()
 
 
-def test_who_is_not_staff_is_sent_to_sign_in(alice: User, client_for: ClientFor) -> None:
+def test_who_is_not_staff_is_refused(alice: User, client_for: ClientFor) -> None:
     response = client_for(alice).get(reverse("admin:index"))
     assert response.status_code == 302
-    assert "/login/" in response["Location"]
+    assert response["Location"] == "/django-admin/login/?next=/django-admin/"
+    assert client_for(alice).get(response["Location"]).status_code == 403
 
 
 # --- People ----------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ PAGES: dict[str, dict[str, int]] = {
     "identity-relink": POST_ONLY,
     "people": READ,
     "person": READ,
+    "person-open-sign-in": POST_ONLY,
     "group": READ,
     "group-new": CHANGE,
     "proposals": READ,
@@ -73,6 +74,7 @@ def urls(offer: Offer, frank: User, alice: User) -> dict[str, str]:
     proposal = ProposalFactory.create(proposed_by=frank)
     numbers: dict[str, Any] = {
         "person": alice.pk,
+        "person-open-sign-in": alice.pk,
         "group": GroupFactory.create().pk,
         **dict.fromkeys(
             ("proposal", "proposal-confirm", "proposal-reject", "proposal-withdraw"), proposal.pk
@@ -117,7 +119,10 @@ def test_an_empty_form_is_refused_to_admins_at_the_fields_and_to_others_at_the_d
 
 
 @pytest.mark.parametrize("who", ["alice", "bob", "charlie", "erin"])
-@pytest.mark.parametrize("name", ["identity-look-again", "identity-relink", "lint", "version-lint"])
+@pytest.mark.parametrize(
+    "name",
+    ["identity-look-again", "identity-relink", "lint", "version-lint", "person-open-sign-in"],
+)
 def test_only_admins_post_what_has_no_page(
     who: str, name: str, urls: dict[str, str], client_for: ClientFor, request: pytest.FixtureRequest
 ) -> None:

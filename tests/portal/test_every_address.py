@@ -29,6 +29,7 @@ SITE = {
     "": (302, 302),
     "sign-in/": (200, 302),
     "sign-out/": (302, 405),
+    "django-admin/login/": (302, 403),
     "favicon.ico": (302, 302),
 }
 

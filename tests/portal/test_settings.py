@@ -108,6 +108,48 @@ def test_plain_http_outside_the_sandbox_is_refused(settings: Settings) -> None:
     assert checks.refuse_plain_http() == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "most"),
+    [
+        ("SALLYPORT_SIGN_IN_TRIES", "101", 100),
+        ("SALLYPORT_SIGN_IN_TRIES", "-1", 100),
+        ("SALLYPORT_SIGN_IN_ADDRESS_TRIES", "-1", 1000000),
+        ("SALLYPORT_PROXIES", "11", 10),
+    ],
+)
+def test_a_limit_out_of_bounds_stops_the_process(name: str, value: str, most: int) -> None:
+    done = start(PRODUCTION | {name: value})
+
+    assert done.returncode != 0
+    assert f"{name} has to be a number from 0 to {most}." in done.stderr
+
+
+def test_endless_guessing_is_refused(settings: Settings) -> None:
+    settings.SANDBOX, settings.SIGN_IN_TRIES = False, 0
+    assert ids(checks.refuse_endless_guessing()) == ["sallyport.E004"]
+
+    settings.SIGN_IN_TRIES = 5
+    assert checks.refuse_endless_guessing() == []
+
+
+@pytest.mark.parametrize(
+    ("tries", "behind", "proxies", "found"),
+    [
+        (100, False, 0, []),
+        (100, True, 1, []),
+        (100, True, 0, ["sallyport.W001"]),
+        (0, False, 0, ["sallyport.W001"]),
+        (0, True, 1, ["sallyport.W001"]),
+    ],
+)
+def test_addresses_that_are_not_counted_are_warned_of(
+    settings: Settings, tries: int, behind: bool, proxies: int, found: list[str]
+) -> None:
+    settings.SANDBOX, settings.SIGN_IN_ADDRESS_TRIES = False, tries
+    settings.BEHIND_PROXY, settings.PROXIES = behind, proxies
+    assert ids(checks.warn_of_unknown_addresses()) == found
+
+
 def test_a_sandbox_for_others_is_refused(settings: Settings) -> None:
     settings.SANDBOX, settings.ALLOWED_HOSTS = True, ["127.0.0.1", "sallyport.example.com"]
     assert ids(checks.refuse_public_sandbox()) == ["sallyport.E003"]
