@@ -17,6 +17,7 @@ from notices.core.message import Link, Message, Pointless, TooEarly
 from notices.core.words import one_line, paragraph, span, subject
 from notices.models import Notice
 from notices.story import Reader, Story, address
+from provisioning import approvals
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, DriftFinding, Grant
 from provisioning.reading import pages
@@ -94,10 +95,16 @@ def asked(story: Story, reader: Reader) -> Message:
     if request.state != RequestState.PENDING or request.lapses_at <= story.now:
         over = "lapsed" if request.state == RequestState.PENDING else request.state
         raise Pointless(f"The request was {over} before this was sent.")
+    last_word = (
+        "Enough people have approved it, but nobody decided: who had lost the right to approve has "
+        "it again, or fewer approvals are asked for by now. One more approval decides, also by "
+        "somebody who has approved before.",
+    )
     return Message(
         subject=_ask(request),
         headline=_ask(request),
         lines=(
+            *(last_word if approvals.standing(request).needs_last_word else ()),
             "Look at the plan and decide on the page of the request. "
             f"It lapses on {reader.moment(request.lapses_at)}.",
         ),

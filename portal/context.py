@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from accounts.models import Proposal, User
-from provisioning.models import DriftFinding
+from provisioning.models import AccessRequest, DriftFinding
 from provisioning.reading.listing import count_together
 from reviews.models import Item
 
@@ -78,6 +78,8 @@ def _waiting(entries: list[Entry], person: User) -> dict[Entry, int]:
 
 def _what_waits(entry: Entry, person: User) -> QuerySet[Any] | None:
     match entry.route:
+        case "provisioning:approvals":
+            return AccessRequest.objects.asking(person)
         case "provisioning:drift":
             return DriftFinding.objects.waiting_for_a_person()
         case "accounts:accounts":
