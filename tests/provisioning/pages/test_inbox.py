@@ -60,7 +60,7 @@ def test_what_waits_for_me_for_others_and_what_i_decided(
 def waiting_count(browser: Client) -> int:
     """What the navigation says of approvals, on any page."""
     navigation = browser.get("/approvals/decided/").context["navigation"]
-    return next(one["count"] for one in navigation if one["label"] == "Approvals")
+    return next(int(one["count"]) for one in navigation if one["label"] == "Approvals")
 
 
 def test_what_i_have_approved_does_not_wait_for_me_any_more(
