@@ -32,6 +32,7 @@ from accounts.aws_names import (
     validate_user_name,
 )
 from accounts.constraints import FieldConstraints
+from accounts.durations import MINUTE, in_words
 from accounts.permissions.lint import Report, Risk, review
 from accounts.proposal_models import Proposal as Proposal
 from accounts.proposal_models import SecondAdmin as SecondAdmin
@@ -799,8 +800,8 @@ class Offer(FieldConstraints):
     def check_duration(self, duration: timedelta) -> None:
         """Raise ValidationError unless a grant of this offer may last so long."""
         if not SHORTEST_GRANT <= duration <= self.max_duration:
-            longest = int(self.max_duration / timedelta(minutes=1))
-            message = f"Choose between 5 and {longest} minutes: that is what this offer allows."
+            longest = in_words(self.max_duration // MINUTE)
+            message = f"Choose between 5 min and {longest}: that is what this offer allows."
             raise ValidationError(message, code="duration_out_of_bounds")
 
     def check_ticket(self, ticket: str) -> None:

@@ -10,11 +10,12 @@ from datetime import datetime
 from django.db.models import Q
 from django.urls import reverse
 
+from accounts.durations import in_words
 from accounts.models import AccountPair
 from audit.models import AuditEvent
 from notices.audience import told_of
 from notices.core.message import Link, Message, Pointless, TooEarly
-from notices.core.words import one_line, paragraph, span, subject
+from notices.core.words import one_line, paragraph, subject
 from notices.models import Notice
 from notices.story import Reader, Story, address
 from provisioning import approvals
@@ -42,7 +43,7 @@ def _facts(request: AccessRequest, reader: Reader) -> tuple[tuple[str, str], ...
     minutes = int(request.lasts.total_seconds() // 60)
     extends = request.extends_until
     span_of_time = (
-        (("New end", reader.moment(extends)),) if extends else (("How long", span(minutes)),)
+        (("New end", reader.moment(extends)),) if extends else (("How long", in_words(minutes)),)
     )
     starts = (("Starts", reader.moment(request.begins_at)),) if request.begins_at else ()
     return (

@@ -547,7 +547,7 @@ def test_of_several_offers_all_are_asked_for_or_none(
     with pytest.raises(ValidationError) as caught:
         services.request_together(requester=alice, wishes=wishes(offer, *others), reason="x")
     assert caught.value.messages == [
-        f"{others[1]}: Choose between 5 and 30 minutes: that is what this offer allows."
+        f"{others[1]}: Choose between 5 min and 30 min: that is what this offer allows."
     ]
     others[0].eligible_users.clear()
     with pytest.raises(services.Refused, match="is not open to you"):
