@@ -245,15 +245,11 @@ def _others(every: Sequence[Decision], counted: Sequence[Decision]) -> list[Deci
 
 
 def lost_since(grant: Grant) -> str:
-    """Why a grant no longer rests on enough approvals, in words; empty when it does."""
+    """Why a grant no longer rests on what people decided, in words; empty when it does. What a rule
+    approved is asked of `rules.lost_since`."""
     request = grant.rests_on
     if request.taken is not None:
         return _lost_in_emergency(request, request.taken)
-    if request.decided_by_rule:
-        # No person stands for it, so nobody can have lost a right; the offer may have changed, and
-        # the requester may have left the group that its rule is for.
-        lost = "The rule that approved this does not hold any more."
-        return "" if _rule_still_approves(request) else lost
     given = [one for one in _approvals(request) if one.fingerprint == grant.fingerprint]
     if any(not one.approver.is_active for one in given):
         return "The requester or the approver has been switched off since the decision."
@@ -264,18 +260,6 @@ def lost_since(grant: Grant) -> str:
     if not rules.progress(needs, people).is_complete:
         return "The offer asks for more approvals by now; those that were given are not enough."
     return ""
-
-
-def _rule_still_approves(request: AccessRequest) -> bool:
-    """What of the rule can change between its approval and the access, hours aside."""
-    offer, group = request.offer, request.offer.auto_group_id
-    return (
-        offer.auto_approve
-        and offer.auto_longest is not None
-        and request.lasts <= offer.auto_longest
-        and (group is None or request.requester.groups.filter(pk=group).exists())
-        and rules.needed(stages(request)) == 1
-    )
 
 
 def _lost_in_emergency(request: AccessRequest, taken: BreakGlass) -> str:

@@ -94,7 +94,7 @@ def test_stages_are_asked_one_after_the_other(
     assert grant is not None
     told = list(asked.decisions.order_by("pk").values_list("approver", "stage"))
     assert told == [(bob.pk, "Approval"), (three.pk, "Security"), (one.pk, "Security")]
-    assert approvals.lost_since(grant) == ""
+    assert rules.lost_since(grant) == ""
 
 
 def test_lists_show_a_request_to_the_stage_that_is_asked(
@@ -291,7 +291,7 @@ def test_a_worker_asks_again_whether_every_stage_still_stands(
     else:
         asked.offer.stages.filter(position=2).update(quorum=3)
         words = "The offer asks for more approvals by now; those that were given are not enough."
-    assert approvals.lost_since(Grant.objects.with_parties().get(pk=grant.pk)) == words
+    assert rules.lost_since(Grant.objects.with_parties().get(pk=grant.pk)) == words
 
 
 def test_too_few_different_people_for_all_stages_are_told_before_asking(
@@ -359,7 +359,7 @@ def test_a_rule_approves_after_a_clean_look(simple: AccessRequest) -> None:
     assert request.rule_approval.fingerprint == grant.fingerprint == mark(simple)
     event = AuditEvent.objects.get(kind="request:state:approved")
     assert event.actor == "system:rule"
-    assert approvals.lost_since(Grant.objects.with_parties().get(pk=grant.pk)) == ""
+    assert rules.lost_since(Grant.objects.with_parties().get(pk=grant.pk)) == ""
     assert autoapprove.decide(simple.pk) is None, "once is enough"
     told = [one["sentence"] for one in request.rule_approval.trace]
     assert "Every condition of the rule held, so nobody had to decide." in told
