@@ -563,6 +563,7 @@ _GROUP: Final = {
     ),
     "decides_on": Field("Decides on requests for", _neutral, show=_plain_list, is_rule=False),
     "may_ask_for": Field("May ask for", _neutral, show=_plain_list, is_rule=False),
+    "may_take": Field("May take in an emergency", _neutral, show=_plain_list, is_rule=False),
 }
 
 
