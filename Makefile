@@ -5,6 +5,8 @@
 .PHONY: help demo demo-reset test test-slow coverage rig rig-full mutants lint format lock bench-quick bench-full clean
 
 PYTHON_IN_VENV := .venv/bin/python
+# Tests and the rig start hundreds of processes: without bytecode each compiles all of our modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A database or broker of another installation, named in the shell that this is started from,
 # has no business in the sandbox; and the time that the first set-up takes is counted too.
