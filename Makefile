@@ -29,7 +29,7 @@ test: ## Lint, then the tests on PostgreSQL; CI plays test-slow and the rig as w
 	@scripts/lint.sh
 	@scripts/test.sh $(ARGS)
 
-test-slow: ## Every measure of bench/ once, random lives, a share of the rig, long names on all pages
+test-slow: ## Every measure of bench/ once, random lives, a share of the rig, all pages in the other colours
 	@scripts/bootstrap.sh dev
 	@scripts/test.sh -m slow $(ARGS)
 
