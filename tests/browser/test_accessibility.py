@@ -159,7 +159,7 @@ def test_every_page_is_looked_at() -> None:
     assert seen & apart == set()
 
 
-BOTH_WIDTHS_AND_SCHEMES = [(1280, "light"), (NARROW, "dark")]
+BOTH_WIDTHS_AND_SCHEMES = [pytest.param(1280, "light"), pytest.param(NARROW, "dark")]
 """Each once: colours do not depend on the width, nor the width on colours. The other two pairs are
 left to the slow tests."""
 THE_OTHERS = [
