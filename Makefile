@@ -5,6 +5,8 @@
 .PHONY: help demo demo-reset test test-slow coverage rig rig-full mutants lint format lock bench-quick bench-full clean
 
 PYTHON_IN_VENV := .venv/bin/python
+# Tests and the rig start hundreds of processes: without bytecode each compiles all of our modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A database or broker of another installation, named in the shell that this is started from,
 # has no business in the sandbox; and the time that the first set-up takes is counted too.
@@ -27,7 +29,7 @@ test: ## Lint, then the tests on PostgreSQL; CI plays test-slow and the rig as w
 	@scripts/lint.sh
 	@scripts/test.sh $(ARGS)
 
-test-slow: ## Every measure of bench/ once, random lives, a share of the rig, long names on all pages
+test-slow: ## Every measure of bench/ once, random lives, a share of the rig, all pages in the other colours
 	@scripts/bootstrap.sh dev
 	@scripts/test.sh -m slow $(ARGS)
 

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from accounts import snapshots
 from accounts.models import Offer, Proposal, SecondAdmin, User
-from accounts.proposal_models import fingerprint
+from accounts.models.proposals import fingerprint
 from accounts.widening import Difference, Kind, Snapshot, differences, narrows, widens
 from audit.clock import database_now
 from audit.models import append

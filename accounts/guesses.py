@@ -20,8 +20,7 @@ from django.db.models import Case, F, When
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 
-from accounts.guess_models import GuessCounter, GuessCounterQuerySet
-from accounts.models import User
+from accounts.models import GuessCounter, GuessCounterQuerySet, User
 from audit.clock import database_now
 from audit.models import AuditEvent, append
 

@@ -14,7 +14,7 @@ from django.db import transaction
 from accounts import four_eyes, people, services, snapshots
 from accounts.four_eyes import Change, facts
 from accounts.models import AccessProfile, Proposal, User
-from accounts.proposal_models import fingerprint
+from accounts.models.proposals import fingerprint
 from accounts.refusals import Refused, refusals_recorded
 from accounts.snapshots import key
 from accounts.widening import Kind

@@ -142,6 +142,10 @@ class SignInForm(AuthenticationForm):
         "letters in both. If you have forgotten the password, ask an admin for a new one.",
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "User name"
+
 
 class OwnPasswordForm(AdminPasswordChangeForm):
     """Somebody changes their own password. Guesses at the old one are counted too: a session that

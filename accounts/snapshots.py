@@ -141,17 +141,17 @@ def group(group: Group, members: Iterable[User], *, name: str) -> dict[str, Any]
 
 
 def uses_of(group: Group) -> dict[str, list[str]]:
-    """The offers that a group may ask for, and those that it decides on, closed ones too."""
-    if group._state.adding:
-        return {"decides_on": [], "may_ask_for": []}
-    named = Offer.objects.with_accounts()
-    return {
-        # Who may break the glass decides for themselves, so a new member widens access as well.
-        "decides_on": sorted(
-            {str(one) for one in named.filter(Q(stages__groups=group) | Q(break_glass_group=group))}
-        ),
-        "may_ask_for": sorted({str(one) for one in named.filter(eligible_groups=group)}),
+    """The offers that a group may ask for, that it decides on, and that it may take in an
+    emergency, closed ones too."""
+    by_use = {
+        "may_ask_for": Q(eligible_groups=group),
+        "decides_on": Q(stages__groups=group),
+        "may_take": Q(break_glass_group=group),
     }
+    if group._state.adding:
+        return {use: [] for use in by_use}
+    named = Offer.objects.with_accounts()
+    return {use: sorted({str(one) for one in named.filter(by)}) for use, by in by_use.items()}
 
 
 def person(person: User, *, role: str, is_active: bool) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from accounts.durations import MINUTE, in_words
+
 type Snapshot = Mapping[str, Any]
 """A rule as JSON data, by field. People, groups and other rows stand in it as `user:4`."""
 type Names = Mapping[str, str]
@@ -229,10 +231,7 @@ def _span(value: Any, names: Names) -> str:
     """Seconds as people say them."""
     if not isinstance(value, int | float):
         return _text(value)
-    minutes = int(timedelta(seconds=value) / timedelta(minutes=1))
-    days, rest = divmod(minutes, 24 * 60)
-    parts = [(days, "d"), (rest // 60, "h"), (rest % 60, "min")]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 min"
+    return in_words(timedelta(seconds=value) // MINUTE)
 
 
 def _named(value: Any, names: Names) -> str:
@@ -564,6 +563,7 @@ _GROUP: Final = {
     ),
     "decides_on": Field("Decides on requests for", _neutral, show=_plain_list, is_rule=False),
     "may_ask_for": Field("May ask for", _neutral, show=_plain_list, is_rule=False),
+    "may_take": Field("May take in an emergency", _neutral, show=_plain_list, is_rule=False),
 }
 
 

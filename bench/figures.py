@@ -56,7 +56,20 @@ class Skipped:
         return f"| {self.number} | left out: {self.why} | | | | | |"
 
 
-type Line = Figure | Skipped
+@dataclass(frozen=True)
+class Failed:
+    """Something went wrong, so that no figure would mean anything."""
+
+    number: str
+    why: str
+
+    @property
+    def row(self) -> str:
+        """The line in Markdown."""
+        return f"| {self.number} | **went wrong**: {self.why} | | | | | |"
+
+
+type Line = Figure | Skipped | Failed
 
 HEAD = "| # | What | Ratio or number | Goal | | n | Absolute |\n|---|---|---|---|---|---|---|"
 

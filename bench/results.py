@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from bench.figures import Figure, Line, table
+from bench.figures import Failed, Figure, Line, table
 
 FOLDER: Final = Path(__file__).resolve().parent
 PARTS: Final = FOLDER / "results"
@@ -54,9 +54,15 @@ class Part:
             f"load before {self.load:.1f}.\n\n{table(self.lines)}\n"
         )
 
+    @property
+    def went_wrong(self) -> bool:
+        """Whether a figure is missing because the product did not do what it should."""
+        return any(isinstance(line, Failed) for line in self.lines)
+
     def keep(self, folder: Path = PARTS) -> None:
-        """Put it in the place of the former one, unless nothing could be measured."""
-        if any(isinstance(line, Figure) for line in self.lines):
+        """Put it in the place of the former one, unless it could not be taken here. What went wrong
+        replaces a good figure too, or nobody would ever see it."""
+        if self.went_wrong or any(isinstance(line, Figure) for line in self.lines):
             (folder / f"{self.measure}.{self.size}.md").write_text(self.text)
 
 

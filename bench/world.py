@@ -16,12 +16,11 @@ from django.db import connection
 from accounts.models import AccountPair, AwsAccount, Offer, User
 from audit.clock import database_now
 from bench.server import Control
-from provisioning import lifecycle
+from provisioning import lifecycle, services
 from provisioning.core import plan
 from provisioning.engine.switch_groups import prepare_pair
-from provisioning.models import AccessRequest, Grant
+from provisioning.models import AccessRequest, Decision, Grant
 from provisioning.specs import spec_for_grant, spec_for_request
-from tests.aws_world import approve
 from tests.factories import (
     AccessProfileFactory,
     AccessRequestFactory,
@@ -39,6 +38,14 @@ _numbers = count(1)
 
 class NotAsWanted(Exception):
     """What a measured run left behind is not what it should have: its figure means nothing."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A request, and the plan of it that its approver has before their eyes."""
+
+    request: AccessRequest
+    fingerprint: str
 
 
 @dataclass
@@ -86,9 +93,26 @@ class World:
         )
         return grant
 
-    def approve(self, request: AccessRequest) -> Grant:
-        """The approver's click: the service, its commit and its nudge."""
-        return approve(request, self.approver)
+    def shown(self, number: int) -> list[Shown]:
+        """Requests whose pages an approver has before their eyes."""
+        return [
+            Shown(one, plan.fingerprint(spec_for_request(one))) for one in self.requests(number)
+        ]
+
+    def approve(self, shown: Shown) -> Grant:
+        """The approver's click: the service, its commit and its nudge.
+
+        Raises NotAsWanted when it gives nothing.
+        """
+        grant = services.decide(
+            approver=self.approver,
+            request=shown.request,
+            verdict=Decision.Verdict.APPROVED,
+            fingerprint=shown.fingerprint,
+        )
+        if grant is None:
+            raise NotAsWanted("The click was not enough.")
+        return grant
 
     def revoke(self, grant: Grant) -> None:
         """What a revocation stores; no message goes out."""

@@ -19,7 +19,10 @@ def holder(story: Story) -> list[User]:
 
 def approvers(story: Story) -> list[User]:
     """Who can decide on the request now and has not been asked before: at first, and again when
-    an approval opens the next stage."""
+    an approval opens the next stage. Everybody where a last word is missing: they may believe that
+    all is said."""
+    if story.event.data.get("again"):
+        return deciders(story.asked)
     before = set(told_of(story.asked, MAIL).values_list("person", flat=True))
     return [one for one in deciders(story.asked) if one.pk not in before]
 

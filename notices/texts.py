@@ -10,13 +10,15 @@ from datetime import datetime
 from django.db.models import Q
 from django.urls import reverse
 
+from accounts.durations import in_words
 from accounts.models import AccountPair
 from audit.models import AuditEvent
 from notices.audience import told_of
 from notices.core.message import Link, Message, Pointless, TooEarly
-from notices.core.words import one_line, paragraph, span, subject
+from notices.core.words import one_line, paragraph, subject
 from notices.models import Notice
 from notices.story import Reader, Story, address
+from provisioning import approvals
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, DriftFinding, Grant
 from provisioning.reading import pages
@@ -41,7 +43,7 @@ def _facts(request: AccessRequest, reader: Reader) -> tuple[tuple[str, str], ...
     minutes = int(request.lasts.total_seconds() // 60)
     extends = request.extends_until
     span_of_time = (
-        (("New end", reader.moment(extends)),) if extends else (("How long", span(minutes)),)
+        (("New end", reader.moment(extends)),) if extends else (("How long", in_words(minutes)),)
     )
     starts = (("Starts", reader.moment(request.begins_at)),) if request.begins_at else ()
     return (
@@ -94,10 +96,16 @@ def asked(story: Story, reader: Reader) -> Message:
     if request.state != RequestState.PENDING or request.lapses_at <= story.now:
         over = "lapsed" if request.state == RequestState.PENDING else request.state
         raise Pointless(f"The request was {over} before this was sent.")
+    last_word = (
+        "Enough people have approved it, but nobody decided: who had lost the right to approve has "
+        "it again, or fewer approvals are asked for by now. One more approval decides, also by "
+        "somebody who has approved before.",
+    )
     return Message(
         subject=_ask(request),
         headline=_ask(request),
         lines=(
+            *(last_word if approvals.standing(request).needs_last_word else ()),
             "Look at the plan and decide on the page of the request. "
             f"It lapses on {reader.moment(request.lapses_at)}.",
         ),

@@ -1,7 +1,7 @@
 """What every page needs: the navigation and whether this is the sandbox."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from accounts.models import Proposal, User
-from provisioning.models import DriftFinding
+from provisioning.models import AccessRequest, DriftFinding
 from provisioning.reading.listing import count_together
 from reviews.models import Item
 
@@ -40,6 +40,51 @@ ENTRIES = (
 )
 
 
+SECTIONS: Final = {
+    "access": ("access", "access-history", "extend", "switch"),
+    "offers": ("offers", "ask", "ask-together", "read-duration", "star", "break-glass"),
+    "approvals": ("approvals", "decided", "together", "to-review"),
+    "grants": (
+        "grants",
+        "red-button",
+        "stop-everything",
+        "stop-person",
+        "stop-account",
+        "stop-pair",
+        "stop",
+        "stop-lift",
+    ),
+    "drift": ("drift", "scan-now", "restore-group"),
+    "audit": ("audit",),
+}
+"""Which pages of requests and access belong to which entry of `provisioning`. Those about one
+request or grant belong to an entry by person, and all others of it to the registry."""
+REGISTRY: Final = "accounts:accounts"
+BY_SPACE: Final = {"accounts": REGISTRY, "reviews": "reviews:campaigns"}
+ENTRY_OF: Final = {
+    f"provisioning:{page}": f"provisioning:{entry}"
+    for entry, pages in SECTIONS.items()
+    for page in pages
+}
+
+
+def section_of(request: HttpRequest, person: User) -> str:
+    """The route of the entry that this page belongs to; empty for a page of the person's menu."""
+    found = request.resolver_match
+    if found is None:
+        return ""
+    if found.namespace != "provisioning":
+        return BY_SPACE.get(found.namespace, "")
+    if found.view_name in ENTRY_OF:
+        return ENTRY_OF[found.view_name]
+    own = getattr(request, "is_of_own_request", None)
+    if own is None:
+        return REGISTRY
+    if own:
+        return "provisioning:access"
+    return "provisioning:grants" if person.sees_everything else "provisioning:approvals"
+
+
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Context processor of base.html."""
     # Only when it is looked at: the part of a page that is polled has no navigation.
@@ -52,18 +97,18 @@ def _navigation(request: HttpRequest) -> list[dict[str, Any]]:
     if not isinstance(person, User):
         return []
     entries = [one for one in ENTRIES if person.sees_everything or not one.everything]
-    waiting = _waiting(entries, person)
+    waiting, section = _waiting(entries, person), section_of(request, person)
     shown = []
     for entry in entries:
-        url, count = reverse(entry.route), waiting.get(entry, 0)
-        if entry.if_any and not count and not person.sees_everything:
+        count, is_here = waiting.get(entry, 0), entry.route == section
+        if entry.if_any and not (count or is_here or person.sees_everything):
             continue
         shown.append(
             {
                 "label": entry.label,
-                "url": url,
+                "url": reverse(entry.route),
                 "icon": entry.icon,
-                "active": request.path.startswith(_section(url)),
+                "active": is_here,
                 "count": count,
             }
         )
@@ -78,6 +123,8 @@ def _waiting(entries: list[Entry], person: User) -> dict[Entry, int]:
 
 def _what_waits(entry: Entry, person: User) -> QuerySet[Any] | None:
     match entry.route:
+        case "provisioning:approvals":
+            return AccessRequest.objects.asking(person)
         case "provisioning:drift":
             return DriftFinding.objects.waiting_for_a_person()
         case "accounts:accounts":
@@ -86,8 +133,3 @@ def _what_waits(entry: Entry, person: User) -> QuerySet[Any] | None:
             return Item.objects.waiting_for(person)
         case _:
             return None
-
-
-def _section(url: str) -> str:
-    """Where a section of the site begins: all registry pages belong to one entry."""
-    return "/registry/" if url.startswith("/registry/") else url

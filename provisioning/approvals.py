@@ -8,6 +8,7 @@ approver saw: one of an earlier plan is void, and its approver is asked again.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from django.db.models import Exists, OuterRef
 
@@ -48,7 +49,7 @@ class Standing:
     request: AccessRequest
     stages: tuple[Stage, ...]
     given: tuple[Decision, ...]
-    """Approvals, the oldest first, with their approvers."""
+    """Approvals, the oldest first, with their approvers; each person's once for a plan."""
 
     @cached_property
     def mark(self) -> str:
@@ -70,11 +71,35 @@ class Standing:
         return self.progress(self.mark if self.given else "")
 
     @property
-    def stage(self) -> int:
-        """Position of the stage that is asked now, as lists keep it; what they had where nothing
-        is missing."""
+    def needs_last_word(self) -> bool:
+        """Whether enough approvals count although nobody's decided: who had lost the right to
+        approve has it again, say, or less is asked for by now.
+
+        Nothing is granted without somebody's decision in that moment, so the people of the last
+        stage are asked once more, those who have approved included; one of them decides.
+        """
+        return self.request.state == RequestState.PENDING and self.progress_now().is_complete
+
+    @property
+    def open_stage(self) -> Stage | None:
+        """The stage that is asked now."""
+        return self.stages[-1] if self.needs_last_word else self.progress_now().open_stage
+
+    @property
+    def asked(self) -> frozenset[int]:
+        """Keys of the people whose approval would bring the request on."""
+        if self.needs_last_word:
+            return self.stages[-1].people
+        now = self.progress_now()
+        return now.open_stage.people - now.people if now.open_stage else frozenset()
+
+    @property
+    def for_lists(self) -> dict[str, Any]:
+        """What lists of waiting requests go by, as columns of the request."""
         open_at = self.progress_now().open_at
-        return self.request.stage if open_at is None else open_at + 1
+        if open_at is None:
+            return {"stage": len(self.stages), "approved_mark": ""}
+        return {"stage": open_at + 1, "approved_mark": self.mark if self.given else ""}
 
     def names(self, person: User) -> bool:
         """Whether this person may approve in some stage."""
@@ -88,12 +113,14 @@ class Standing:
 
     def asks(self, person: User) -> bool:
         """Whether this person's approval would bring a waiting request on."""
+        if self.needs_last_word:
+            return person.pk in self.asked
         now = self.progress_now()
         return rules.advances(now.stages, sorted(now.people), person.pk)
 
     def after(self, decision: Decision) -> "Standing":
         """How things stand once this decision is stored."""
-        if decision.verdict != Decision.Verdict.APPROVED:
+        if decision.verdict != Decision.Verdict.APPROVED or decision.again:
             return self
         return replace(self, given=(*self.given, decision))
 
@@ -115,7 +142,7 @@ def standings(requests: Sequence[AccessRequest]) -> list[Standing]:
 
 def _approvals_as_loaded(request: AccessRequest) -> tuple[Decision, ...]:
     said = sorted(request.decisions.all(), key=lambda one: one.pk)
-    return tuple(one for one in said if one.verdict == Decision.Verdict.APPROVED)
+    return tuple(one for one in said if one.verdict == Decision.Verdict.APPROVED and not one.again)
 
 
 def partly_approved(*, after: int, limit: int) -> list[Standing]:
@@ -128,15 +155,13 @@ def partly_approved(*, after: int, limit: int) -> list[Standing]:
 
 
 def _approvals(request: AccessRequest) -> list[Decision]:
-    given = Decision.objects.filter(request=request, verdict=Decision.Verdict.APPROVED)
+    given = Decision.objects.filter(request=request, verdict=Decision.Verdict.APPROVED, again=False)
     return list(given.select_related("approver").order_by("pk"))
 
 
 def asked_now(request: AccessRequest) -> frozenset[int]:
     """Keys of the people whose approval would bring a waiting request on: who is to be told."""
-    now = standing(request).progress_now()
-    stage = now.open_stage
-    return stage.people - now.people if stage else frozenset()
+    return standing(request).asked
 
 
 @dataclass(frozen=True)
@@ -166,6 +191,8 @@ class Tally:
     needed: int
     stages: Sequence[StageTally] = ()
     """While the request waits; afterwards each decision says in which stage it was."""
+    needs_last_word: bool = False
+    """Whether they are enough and the request waits all the same (`Standing.needs_last_word`)."""
 
     @property
     def words(self) -> str:
@@ -196,18 +223,20 @@ def tally(request: AccessRequest, fingerprint: str) -> Tally:
 def tally_of(standing: Standing, fingerprint: str) -> Tally:
     """The same of a request that waits."""
     request, every, given = standing.request, standing.given, standing.of(fingerprint)
-    met = standing.progress(fingerprint)
+    met, last_word = standing.progress(fingerprint), standing.needs_last_word
+    open_at = len(met.stages) - 1 if last_word else met.open_at
     counted = [one for one in given if one.approver_id in met.people]
     by_stage = [
         StageTally(
             stage.name,
             stage.quorum,
             [one for one in counted if one.approver_id in people],
-            at == met.open_at and request.state == RequestState.PENDING,
+            at == open_at and request.state == RequestState.PENDING,
         )
         for at, (stage, people) in enumerate(zip(met.stages, met.counted, strict=True))
     ]
-    return Tally(counted, _others(every, counted), rules.needed(met.stages), by_stage)
+    void = _others(every, counted)
+    return Tally(counted, void, rules.needed(met.stages), by_stage, last_word)
 
 
 def _others(every: Sequence[Decision], counted: Sequence[Decision]) -> list[Decision]:
@@ -216,15 +245,11 @@ def _others(every: Sequence[Decision], counted: Sequence[Decision]) -> list[Deci
 
 
 def lost_since(grant: Grant) -> str:
-    """Why a grant no longer rests on enough approvals, in words; empty when it does."""
+    """Why a grant no longer rests on what people decided, in words; empty when it does. What a rule
+    approved is asked of `rules.lost_since`."""
     request = grant.rests_on
     if request.taken is not None:
         return _lost_in_emergency(request, request.taken)
-    if request.decided_by_rule:
-        # No person stands for it, so nobody can have lost a right; the offer may have changed, and
-        # the requester may have left the group that its rule is for.
-        lost = "The rule that approved this does not hold any more."
-        return "" if _rule_still_approves(request) else lost
     given = [one for one in _approvals(request) if one.fingerprint == grant.fingerprint]
     if any(not one.approver.is_active for one in given):
         return "The requester or the approver has been switched off since the decision."
@@ -235,18 +260,6 @@ def lost_since(grant: Grant) -> str:
     if not rules.progress(needs, people).is_complete:
         return "The offer asks for more approvals by now; those that were given are not enough."
     return ""
-
-
-def _rule_still_approves(request: AccessRequest) -> bool:
-    """What of the rule can change between its approval and the access, hours aside."""
-    offer, group = request.offer, request.offer.auto_group_id
-    return (
-        offer.auto_approve
-        and offer.auto_longest is not None
-        and request.lasts <= offer.auto_longest
-        and (group is None or request.requester.groups.filter(pk=group).exists())
-        and rules.needed(stages(request)) == 1
-    )
 
 
 def _lost_in_emergency(request: AccessRequest, taken: BreakGlass) -> str:

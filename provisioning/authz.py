@@ -280,11 +280,11 @@ def can_decide(
 
 def _not_asked(person: User, standing: Standing) -> str | None:
     """Why an approver of the offer has no say at this moment: they had it, or others are first."""
-    if standing.has_approved(person):
-        return "You have decided on this plan already. Somebody else must approve it too."
     if standing.asks(person):
         return None
-    stage = standing.progress_now().open_stage
+    if standing.has_approved(person):
+        return "You have decided on this plan already. Somebody else must approve it too."
+    stage = standing.open_stage
     name = f"“{stage.name}”" if stage else "another stage"
     return f"The stage {name} is asked at this moment, and you are not named in it."
 

@@ -8,6 +8,7 @@ transaction, so that there is no change without it and no event without the chan
 import random
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import transaction
@@ -126,16 +127,15 @@ def decide(decision: Decision, standing: Standing) -> Grant | None:
     decision.save(force_insert=True)
     standing = standing.after(decision)
     state = RequestState(decision.verdict)
-    if state is RequestState.APPROVED:
-        open_at = standing.progress(decision.fingerprint).open_at
-        if open_at is not None:
-            _note_approval(decision, standing, stage=open_at + 1)
-            return None
+    is_enough = standing.progress(decision.fingerprint).is_complete
+    if state is RequestState.APPROVED and not is_enough:
+        _note_approval(decision, standing)
+        return None
     _move_request(
         request,
         state,
         actor=person.username,
-        sentence=f"{person.label} {state} the request{_which(decision, standing)}.",
+        sentence=f"{person.label} {_did(decision)} the request{_which(decision, standing)}.",
         reason=decision.reason,
     )
     if state is not RequestState.APPROVED:
@@ -148,6 +148,11 @@ def decide(decision: Decision, standing: Standing) -> Grant | None:
         actor=person.username,
         now=decision.decided_at,
     )
+
+
+def _did(decision: Decision) -> str:
+    last_word = decision.again and decision.verdict == Decision.Verdict.APPROVED
+    return "approved once more" if last_word else decision.verdict
 
 
 RULE = "system:rule"
@@ -189,10 +194,10 @@ def _which(decision: Decision, standing: Standing) -> str:
     return f" ({tally.words})" if plural else ""
 
 
-def _note_approval(decision: Decision, standing: Standing, *, stage: int) -> None:
-    """More approvals are needed; `stage` is asked next, which lists of waiting requests go by."""
+def _note_approval(decision: Decision, standing: Standing) -> None:
+    """More approvals are needed, of the stage that is asked next."""
     waiting = AccessRequest.objects.filter(pk=decision.request_id, state=RequestState.PENDING)
-    if waiting.update(stage=stage) != 1:
+    if waiting.update(**standing.for_lists) != 1:
         raise StaleState(_MOVED_ON)
     append(
         kind="request:approval",
@@ -209,34 +214,54 @@ def _note_approval(decision: Decision, standing: Standing, *, stage: int) -> Non
 
 
 def renew_stages(*, after: int, limit: int) -> int:
-    """Have lists go by the stage that is asked by now, for some of the requests that somebody has
-    approved. Returns the key to go on after; 0 once all were looked at.
+    """Have lists go by who is asked by now, for some of the requests that somebody has approved.
+    Returns the key to go on after; 0 once all were looked at.
 
     An offer may ask others since, an approver may have lost the right that their approval rested
-    on, or the plan is another one: none of that writes to the requests that it concerns.
+    on, or got it again, or the plan is another one: none of that writes to the requests that it
+    concerns.
     """
     found = approvals.partly_approved(after=after, limit=limit)
     for standing in found:
-        if standing.stage != standing.request.stage:
+        if standing.for_lists != _as_listed(standing.request):
             _renew_stage(standing)
     return found[-1].request.pk if len(found) == limit else 0
 
 
 @transaction.atomic
 def _renew_stage(standing: Standing) -> None:
-    """Follow how things stand, unless somebody decides in this very moment: that writes the stage
-    too, and a sweeper that waited for it would keep removals waiting."""
-    request, stage = standing.request, standing.stages[standing.stage - 1]
-    waiting = AccessRequest.objects.waiting().filter(pk=request.pk, stage=request.stage)
+    """Follow how things stand, unless somebody decides in this very moment: that writes it too,
+    and a sweeper that waited for it would keep removals waiting."""
+    request, before, now = standing.request, _as_listed(standing.request), standing.for_lists
+    waiting = AccessRequest.objects.waiting().filter(pk=request.pk, **before)
     held = waiting.select_for_update(skip_locked=True).values_list("pk", flat=True)
-    if list(held) and waiting.update(stage=standing.stage):
-        append(
-            kind="request:stage",
-            actor=SWEEPER,
-            subject=request.subject,
-            sentence=f"Which approvals count has changed: the stage “{stage.name}” is asked now.",
-            data={"request": request.code, "stage": standing.stage},
+    if not list(held) or not waiting.update(**now):
+        return
+    if standing.needs_last_word:
+        _note_stage(
+            standing,
+            "Enough approvals count without a decision: the stage “{}” is asked once more, and one "
+            "approval decides.",
+            again=True,
         )
+    elif now["stage"] != before["stage"]:
+        _note_stage(standing, "Which approvals count has changed: the stage “{}” is asked now.")
+
+
+def _as_listed(request: AccessRequest) -> dict[str, Any]:
+    """What lists go by at this moment."""
+    return {"stage": request.stage, "approved_mark": request.approved_mark}
+
+
+def _note_stage(standing: Standing, sentence: str, **more: object) -> None:
+    at = standing.for_lists["stage"]
+    append(
+        kind="request:stage",
+        actor=SWEEPER,
+        subject=standing.request.subject,
+        sentence=sentence.format(standing.stages[at - 1].name),
+        data={"request": standing.request.code, "stage": at, **more},
+    )
 
 
 @transaction.atomic
@@ -259,7 +284,7 @@ def change_terms(
     seen = None if request.preview is None else request.preview | {"steps": []}
     request.terms_duration, request.terms_start = duration, starts_at
     changed = waiting.update(
-        stage=approvals.standing(request).stage,
+        **approvals.standing(request).for_lists,
         terms_duration=duration,
         terms_start=starts_at,
         terms_by=actor,

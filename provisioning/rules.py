@@ -19,7 +19,7 @@ from provisioning.core import autoapproval
 from provisioning.core import trace as tracing
 from provisioning.core.autoapproval import Case, Hours, Rule
 from provisioning.core.trace import Facts, RuleFacts, StageFacts
-from provisioning.models import AccessRequest
+from provisioning.models import AccessRequest, Grant
 
 
 def rule_of(offer: Offer) -> Rule | None:
@@ -56,6 +56,18 @@ def objections(
     return autoapproval.objections(
         rule, _case(request, now, approvals.stages(request) if stages is None else stages)
     )
+
+
+def lost_since(grant: Grant) -> str:
+    """Why a grant no longer rests on its decision, in words; empty when it does."""
+    decided = grant.rests_on.decided_by_rule
+    if decided is None:
+        return approvals.lost_since(grant)
+    # No person stands for it, so nobody can have lost a right. But the offer may have changed, and
+    # the requester may have left the group that its rule is for. Hours are those of the decision.
+    if objections(grant.rests_on, decided.decided_at):
+        return "The rule that approved this does not hold any more."
+    return ""
 
 
 def _case(request: AccessRequest, now: datetime, stages: Sequence[Stage]) -> Case:

@@ -56,6 +56,8 @@ class Job:
     work: Callable[[int], None]
     pk: int
     patience: timedelta = PATIENCE
+    delay: timedelta = timedelta(0)
+    """How long the workers are to wait before they begin."""
 
 
 @dataclass
@@ -111,7 +113,7 @@ class Sweeper:
         if sent is not None and now - sent < job.patience:
             return
         if sent is None and self._nudge(job, now):
-            self.nudged[job.key] = now
+            self.nudged[job.key] = now + job.delay
             return
         self.nudged.pop(job.key, None)
         try:
@@ -125,20 +127,21 @@ class Sweeper:
         same round: one that hangs takes seconds each time, and what is due would wait for it."""
         if self.silent_at == now:
             return False
-        told = tasks.nudge(job.task, job.pk)
+        told = tasks.nudge(job.task, job.pk, delay=job.delay)
         self.silent_at = None if told else now
         return told
 
 
 def due(now: datetime, pause: timedelta = PAUSE) -> Iterator[Job]:
     """Everything that waits for a worker, removals first."""
-    for grant in _grants(now, pause):
+    for grant, delay in _grants(now, pause):
         yield Job(
             f"grant:{grant.pk}:{grant.generation}",
             tasks.converge_grant,
             converge.converge,
             grant.pk,
             LOCK_OUT_PATIENCE if grant.is_to_be_locked_out else PATIENCE,
+            delay,
         )
     for check in _checks(now):
         yield Job(f"check:{check.pk}", tasks.check_connection, onboard.run_check, check.pk)
@@ -161,8 +164,9 @@ def due(now: datetime, pause: timedelta = PAUSE) -> Iterator[Job]:
     yield from _drift(now)
 
 
-def _grants(now: datetime, pause: timedelta) -> Iterator[Grant]:
-    """Grants that are due, as many as their accounts have room for until the next round."""
+def _grants(now: datetime, pause: timedelta) -> Iterator[tuple[Grant, timedelta]]:
+    """Grants that are due, as many as their accounts have room for until the next round, and when
+    the workers are to begin with each. A worker has time to be a little early: it waits then."""
     pair = "request__offer__pair"
     rows = Grant.objects.due(now).filter(_unclaimed(now))
     admission = pacing.Admission(now, pause + pacing.PATIENCE)
@@ -171,9 +175,9 @@ def _grants(now: datetime, pause: timedelta) -> Iterator[Grant]:
         room = converge.room_for(grant, Side, now)
         if grant.is_to_be_locked_out:
             admission.count(room)
-            yield grant
-        elif admission.admits(room):
-            yield grant
+            yield grant, timedelta(0)
+        elif (wait := admission.turn(room)) is not None:
+            yield grant, max(wait - pacing.PATIENCE / 2, timedelta(0))
 
 
 def _of_created_users(now: datetime) -> Iterator[Job]:

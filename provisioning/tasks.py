@@ -1,5 +1,6 @@
 """Celery entry points: a primary key in, one call out. And the nudge that sends them."""
 
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -102,8 +103,9 @@ def go_on_with_stop(stop_id: int, *, batches: int | None = None) -> None:
     stops.carry_out(stop_id, lambda grant_id: nudge(converge_grant, grant_id), batches=batches)
 
 
-def nudge(task: Any, pk: int) -> bool:
-    """Tell the workers to look at something. Returns False when the broker does not answer.
+def nudge(task: Any, pk: int, *, delay: timedelta = timedelta(0)) -> bool:
+    """Tell the workers to look at something, after a delay where one is given. Returns False when
+    the broker does not answer.
 
     A nudge may be lost: the sweeper finds from the database what is due. So it is tried once, with
     `NUDGE_TIMEOUT` seconds at most for each step, and failing it never fails the caller.
@@ -113,7 +115,9 @@ def nudge(task: Any, pk: int) -> bool:
     broker = Connection(settings.CELERY_BROKER_URL, connect_timeout=wait, transport_options=options)
     try:
         with pools.producers[broker].acquire(block=True, timeout=wait) as producer:
-            task.apply_async(args=[pk], producer=producer, retry=False)
+            # A message without a countdown is taken up at once; one with it passes a timer first.
+            countdown = delay.total_seconds() or None
+            task.apply_async(args=[pk], countdown=countdown, producer=producer, retry=False)
     except (KombuError, OSError, RedisError) as error:
         log.warning("nudge_failed", task=task.name, pk=pk, error=type(error).__name__)
         return False

@@ -31,7 +31,7 @@ from accounts.models import (
     Proposal,
     User,
 )
-from accounts.proposal_models import fingerprint
+from accounts.models.proposals import fingerprint
 from audit.clock import database_now
 from provisioning.models import PENDING_LIFETIME, AccessRequest, Decision, Grant
 

@@ -235,7 +235,7 @@ def _of_statement(statement: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(
                 "principal",
                 Severity.REFUSED,
-                f"{element} does not belong into a policy of a role.",
+                f"{element} does not belong in the policy of a role.",
                 f"Remove {element}: who may use the role is Sallyport's to say.",
             )
     if statement.get("Effect") != "Allow":
@@ -325,7 +325,7 @@ def _everything(pattern: str) -> Finding:
     return Finding(
         "everything",
         Severity.RISKY,
-        "All actions of all services: only the boundary limits this.",
+        "It gives all actions of all services; only the boundary limits it.",
         "Name the services and actions that the work needs.",
         action=pattern,
     )
@@ -374,7 +374,7 @@ def _data(pattern: str, actions: Iterable[str]) -> Finding:
     return Finding(
         "reads-data",
         Severity.NOTE,
-        f"{pattern} reads stored data, of every resource: {_names(actions)}.",
+        f"{pattern} reads stored data of every resource: {_names(actions)}.",
         "Name the resources if only some are needed.",
         action=pattern,
     )
@@ -420,7 +420,7 @@ def _escalation(path: knowledge.Escalation, given: frozenset[str]) -> Finding:
         else "The boundary does not stop this one. Leave the actions out if the work can do "
         "without them."
     )
-    sentence = f"A way to more permissions: {path.sentence} Through {_names(used)}."
+    sentence = f"A way to more permissions: {path.sentence} It needs {_names(used)}."
     return Finding(f"escalation-{path.key}", Severity.RISKY, sentence, advice)
 
 

@@ -50,11 +50,3 @@ def moment(at: datetime, zone: str = "") -> str:
 
 def _day(at: datetime) -> str:
     return f"{at.day} {at:%b %Y}"
-
-
-def span(minutes: int) -> str:
-    """`45 min`, `2 h`, `1 h 30 min`, `3 d`."""
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = ((days, "d"), (hours, "h"), (minutes, "min"))
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 min"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from typing import Final
 
-MINUTE: Final = timedelta(minutes=1)
+from accounts.durations import MINUTE, in_words
+
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 LOW: Final = "low"
 
@@ -71,7 +72,7 @@ def objections(rule: Rule, case: Case) -> tuple[str, ...]:
         ),
         ("More time is always decided by people.", not case.is_extension),
         (
-            f"The rule approves at most {rule.longest // MINUTE} minutes.",
+            f"The rule approves at most {in_words(rule.longest // MINUTE)}.",
             case.duration <= rule.longest,
         ),
         (f"The requester is not in the group {rule.group}.", case.in_group),

@@ -9,16 +9,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-BURST: Final = 40
-"""Calls that may come at once after a pause: some grants' worth."""
+BURST: Final = 30
+"""Calls that may come at once after a pause: some grants' worth. Well below what accounts seem to
+take, because a call arrives a little later than it was promised, and then close upon the next."""
 SLOWEST: Final = 1.0
 """Calls a second that are always allowed, or nothing would ever be removed."""
 SLOW_DOWN: Final = 0.7
 PAUSE: Final = timedelta(seconds=1)
+ECHO: Final = timedelta(seconds=5)
+"""For so long calls are on their way that were promised before the account was slowed down, with
+the repetitions that botocore makes by itself. That they are throttled too says nothing new."""
 LONGEST: Final = timedelta(minutes=1)
 """No account is closed for longer: not by urgent calls, and not by a clock that was set back."""
-RECOVERY: Final = timedelta(minutes=10)
-"""How long the way back from the slowest to the fastest pace takes."""
+DOUBLES: Final = timedelta(minutes=1)
+"""How long it takes to be twice as fast again. In proportion, so that it goes over a limit that
+nobody knows by little, and seldom: about every half minute."""
 
 
 @dataclass(frozen=True)
@@ -32,36 +37,29 @@ class Pace:
 
 
 def take(pace: Pace, calls: int, *, now: datetime, fastest: float) -> tuple[Pace, timedelta]:
-    """Promise `calls` calls: the pace afterwards, and how long to wait before the first."""
+    """Promise `calls` calls: the pace afterwards, and how long to wait until there is room for all
+    of them, because they are made one right after the other; for a burst, where they are more."""
     rate = rate_at(pace, now, fastest)
-    begins = _begins(pace, rate, now)
-    after = replace(pace, free_at=begins + timedelta(seconds=calls / rate))
-    return after, max(begins - now, timedelta(0))
-
-
-def room(pace: Pace, *, now: datetime, ahead: timedelta, fastest: float) -> float:
-    """How many calls may still be promised that begin before `ahead` is over."""
-    rate = rate_at(pace, now, fastest)
-    return max(0.0, (now + ahead - _begins(pace, rate, now)).total_seconds() * rate)
-
-
-def _begins(pace: Pace, rate: float, now: datetime) -> datetime:
-    """When the next call that is promised may begin: in the past where a burst is allowed."""
+    # In the past where a burst is allowed.
     earliest = now - timedelta(seconds=BURST / rate)
-    return min(max(pace.free_at, earliest), now + LONGEST)
+    begins = min(max(pace.free_at, earliest), now + LONGEST)
+    after = replace(pace, free_at=begins + timedelta(seconds=calls / rate))
+    together = begins + timedelta(seconds=min(calls, BURST) / rate)
+    return after, max(together - now, timedelta(0))
 
 
 def rate_at(pace: Pace, now: datetime, fastest: float) -> float:
-    """Calls a second at this moment: recovering in proportion to the time since AWS throttled."""
+    """Calls a second at this moment: the faster again, the longer ago AWS throttled."""
     if pace.slowed_at is None:
         return fastest
-    recovered = fastest * ((now - pace.slowed_at) / RECOVERY)
-    return min(fastest, max(pace.rate, SLOWEST) + max(recovered, 0.0))
+    # A clock that went back opens nothing; sixty doublings are more than any pace needs.
+    doublings = min(max((now - pace.slowed_at) / DOUBLES, 0.0), 60.0)
+    return float(min(fastest, max(pace.rate, SLOWEST) * 2**doublings))
 
 
 def throttled(pace: Pace, *, now: datetime, fastest: float) -> Pace:
-    """The pace after AWS has throttled. Many answers within a second count as one."""
-    if pace.slowed_at is not None and now - pace.slowed_at < PAUSE:
+    """The pace after AWS has throttled. All answers within `ECHO` count as one."""
+    if pace.slowed_at is not None and now - pace.slowed_at < ECHO:
         return pace
     rate = max(rate_at(pace, now, fastest) * SLOW_DOWN, SLOWEST)
     return Pace(rate=rate, free_at=max(pace.free_at, now + PAUSE), slowed_at=now)

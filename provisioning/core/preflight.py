@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from accounts.durations import MINUTE, in_words
+
 from provisioning.core import documents, naming, plan
 from provisioning.core.documents import Document
 from provisioning.core.plan import AccountRef, FoundGroup, FoundRole, GrantSpec, WantedRole
@@ -198,14 +200,15 @@ class _Amount:
         limit = _limit(self.quota, quotas)
         known = self.quota.most if limit is None else limit
         if self.amount > known:
-            return self._finding(Level.BLOCKS, f"{self.what}; AWS takes {known:,}.")
+            return self._finding(Level.BLOCKS, f"{self.what}; AWS takes {known:,} at most.")
         if limit is None and self.amount > self.quota.default:
-            words = f"{self.what}; AWS takes {self.quota.default:,} unless the account was given"
-            return self._finding(Level.UNKNOWN, f"{words} more, which could not be read.")
+            words = f"{self.what}; AWS takes {self.quota.default:,}, unless it has granted this"
+            return self._finding(Level.UNKNOWN, f"{words} account more, which could not be read.")
         room = self.quota.default if limit is None else limit
         if self.quota.default > 100 and self.amount > NEARLY_FULL * room:
-            return self._finding(Level.WARN, f"{self.what}, of {room:,}.")
-        return self._finding(Level.OK, f"{self.what}, of {room:,}.")
+            words = f"{self.what}; AWS takes {room:,} at most, so little room is left."
+            return self._finding(Level.WARN, words)
+        return self._finding(Level.OK, f"{self.what}; AWS takes {room:,} at most.")
 
     def _finding(self, level: Level, sentence: str) -> Finding:
         mend, who = ("", "") if level is Level.OK else (self.mend, self.who)
@@ -218,7 +221,8 @@ class _Amount:
 def _name_length(spec: GrantSpec) -> Iterator[Finding]:
     title = "The role's name fits the console"
     length = len(naming.PATH) + len(spec.role_name)
-    words = f"Path and name have {length} characters, of {naming.CONSOLE_LIMIT}."
+    words = f"The role's path and name have {length} characters; the console can switch to "
+    words += f"{naming.CONSOLE_LIMIT} at most."
     if length <= naming.CONSOLE_LIMIT:
         yield Finding("name_length", title, Level.OK, words)
         return
@@ -226,24 +230,25 @@ def _name_length(spec: GrantSpec) -> Iterator[Finding]:
         "name_length",
         title,
         Level.BLOCKS,
-        f"{words} The console cannot switch to a longer one.",
+        words,
         "Give the profile a shorter role name.",
         PORTAL_ADMIN,
     )
 
 
 def _partition(spec: GrantSpec) -> Iterator[Finding]:
-    title = "Both accounts are in the same partition"
+    title = "Both accounts are in the same partition of AWS"
     source, target = spec.source, spec.target
     if source.partition == target.partition:
-        yield Finding("partition", title, Level.OK, f"Both are in {source.partition}.")
+        words = f"Both are in the partition {source.partition}: people switch only within one."
+        yield Finding("partition", title, Level.OK, words)
         return
     yield Finding(
         "partition",
         title,
         Level.BLOCKS,
-        f"{source.name} is in {source.partition}, {target.name} in {target.partition}. "
-        "Nobody can switch from one partition of AWS to another.",
+        f"{source.name} is in the partition {source.partition}, {target.name} in "
+        f"{target.partition}. Nobody can switch from one partition of AWS to another.",
         "Offer this profile on a pair within one partition.",
         PORTAL_ADMIN,
     )
@@ -251,9 +256,9 @@ def _partition(spec: GrantSpec) -> Iterator[Finding]:
 
 def _session_length(spec: GrantSpec) -> Iterator[Finding]:
     title = "The session length is one that AWS takes"
-    hours = f"{spec.max_session.total_seconds() / 3600:g} h"
+    hours = in_words(spec.max_session // MINUTE)
     if SESSION_BOUNDS[0] <= spec.max_session <= SESSION_BOUNDS[1]:
-        note = " Who comes through another role first gets 1 h." if _is_long(spec) else ""
+        note = " Whoever comes through another role first gets 1 h." if _is_long(spec) else ""
         yield Finding("session_length", title, Level.OK, f"A session lasts up to {hours}.{note}")
         return
     yield Finding(
@@ -295,8 +300,8 @@ def _role_amounts(spec: GrantSpec) -> Iterator[_Amount]:
     yield _Amount(
         "inline_size",
         "The inline policies fit the role",
-        f"The profile's own statements, the dated deny and room for a lock-out have {inline:,} "
-        "characters",
+        "The profile's own statements have, together with what Sallyport adds to end and to lock "
+        f"out, {inline:,} characters",
         inline,
         ROLE_INLINE_SIZE,
         "Shorten the profile's own statements.",
@@ -305,7 +310,7 @@ def _role_amounts(spec: GrantSpec) -> Iterator[_Amount]:
     yield _Amount(
         "trust_size",
         "The trust policy fits the role",
-        f"It has {size(role.trust):,} characters",
+        f"The trust policy has {size(role.trust):,} characters",
         size(role.trust),
         TRUST_SIZE,
         "Link the person to an IAM user with a shorter path or name.",
@@ -323,7 +328,7 @@ def _group_amount(spec: GrantSpec) -> _Amount:
     return _Amount(
         "group_size",
         "The switch group's policy has room for its targets",
-        f"{spec.switch_group} leads to {targets} in {size(policy):,} characters",
+        f"{spec.switch_group} leads to {targets}, and its policy has {size(policy):,} characters",
         size(policy),
         GROUP_INLINE_SIZE,
         "Give some of the pairs that share this switch group a group of their own.",
@@ -360,7 +365,9 @@ def _user(spec: GrantSpec, facts: SourceFacts) -> Iterator[Finding]:
     title = "The IAM user is the one that was linked"
     user, account = spec.user_name, spec.source
     if facts.user_id == spec.user_id:
-        yield Finding("user", title, Level.OK, f"{user} has the unique id {spec.user_id}.")
+        yield Finding(
+            "user", title, Level.OK, f"{user} is there, with the unique id {spec.user_id}."
+        )
         return
     if not facts.user_id:
         words = f"There is no IAM user {user} in {account.name} any more."
@@ -388,7 +395,8 @@ def _groups_of_user(spec: GrantSpec, facts: SourceFacts) -> Iterator[Finding]:
         yield _unknown("user_groups", title, facts.groups, spec.source)
         return
     limit = _limit(GROUPS_PER_USER, facts.quotas) or GROUPS_PER_USER.default
-    words = f"{spec.user_name} is in {facts.groups} of {limit} groups."
+    groups = _number_of(facts.groups, "group", "", "s")
+    words = f"{spec.user_name} is in {groups}; AWS allows {limit}."
     if facts.groups < limit:
         yield Finding("user_groups", title, Level.OK, words)
         return
@@ -396,7 +404,7 @@ def _groups_of_user(spec: GrantSpec, facts: SourceFacts) -> Iterator[Finding]:
         "user_groups",
         title,
         Level.BLOCKS,
-        f"{words} AWS allows no more, and this limit cannot be raised.",
+        f"{words} This limit cannot be raised.",
         f"Take {spec.user_name} out of a group, or let pairs from {spec.source.name} share one "
         "switch group.",
         administrator_of(spec.source),
@@ -435,22 +443,23 @@ def _own_denies(spec: GrantSpec, facts: SourceFacts) -> Iterator[Finding]:
         who = administrator_of(spec.source)
         yield Finding("own_denies", title, Level.WARN, words, mend, who)
     elif not found.denied:
-        words = "AWS's simulation met no explicit deny. It cannot see the other account."
+        words = "By AWS's own simulation nothing in this account denies the switch. It cannot see "
+        words += "the other account."
         yield Finding("own_denies", title, Level.OK, words)
     else:
         yield _denied(spec, found, title)
 
 
 def _denied(spec: GrantSpec, found: Simulation, title: str) -> Finding:
-    of = "organization" if found.by_organization else "account"
+    of = f"the organization of {spec.source.name}" if found.by_organization else spec.source.name
     named = f" ({', '.join(found.denied_by)})" if found.denied_by else ""
-    words = f"A policy of the person's own {of}{named} denies {spec.user_name} sts:AssumeRole on "
-    words += "the coming role"
-    mend = f"Except {_issued_roles(spec)} from that deny."
+    words = f"A policy of {of}{named} denies {spec.user_name} the switch into the coming role "
+    words += "(sts:AssumeRole)"
+    mend = f"Leave {_issued_roles(spec)} out of that deny."
     who = administrator_of(spec.source)
     if found.depends_on:
         keys = ", ".join(found.depends_on)
-        words += f", unless {keys} is right: that is known only when they sign in."
+        words += f", depending on {keys}: that is known only when they sign in."
         return Finding("own_denies", title, Level.WARN, words, mend, who)
     return Finding("own_denies", title, Level.BLOCKS, f"{words}.", mend, who)
 
@@ -482,7 +491,7 @@ def _boundary(spec: GrantSpec, facts: TargetFacts) -> Iterator[Finding]:
     if isinstance(facts.boundary_exists, Unread):
         yield _unknown("boundary", title, facts.boundary_exists, spec.target)
     elif facts.boundary_exists:
-        yield Finding("boundary", title, Level.OK, f"{spec.boundary_arn} is there.")
+        yield Finding("boundary", title, Level.OK, f"{spec.boundary_arn} exists.")
     else:
         yield Finding(
             "boundary",
@@ -518,11 +527,12 @@ _DEPLOY: Final = "Deploy the current template in that account (docs/aws-setup.md
 
 def _unknown(key: str, title: str, unread: Unread, account: AccountRef) -> Finding:
     if unread.refused:
-        words = f"Not readable with the installed template: {unread.call} was refused."
+        words = f"{account.name} does not let Sallyport look ({unread.call} was refused): its "
+        words += "template is older than this check."
         return Finding(
             key, title, Level.UNKNOWN, words, _DEPLOY, administrator_of(account), account.account_id
         )
-    words = f"Not readable at that time: {unread.call} was answered {unread.code}."
+    words = f"AWS did not tell when it was asked ({unread.call}: {unread.code})."
     return Finding(key, title, Level.UNKNOWN, words, "Look again.", "anybody on this page")
 
 
@@ -532,7 +542,7 @@ def _policies(
     if isinstance(missing, Unread):
         return _unknown(key, title, missing, account)
     if not missing:
-        return Finding(key, title, Level.OK, f"All of them are there in {account.partition}.")
+        return Finding(key, title, Level.OK, "AWS has every one of them.")
     return Finding(
         key,
         title,
@@ -661,7 +671,7 @@ def _names(facts: Facts) -> Iterator[Finding]:
         who = "an administrator of that account"
         yield Finding("names", title, Level.BLOCKS, facts.foreign, mend, who)
     elif not isinstance(facts.source, NotSeen) and not isinstance(facts.target, NotSeen):
-        yield Finding("names", title, Level.OK, "Nothing of somebody else's is in the way.")
+        yield Finding("names", title, Level.OK, "Nobody else uses them in the two accounts.")
 
 
 def _checks(checks: Iterable[LastCheck], now: datetime) -> Iterator[Finding]:

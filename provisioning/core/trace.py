@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-MINUTE: Final = timedelta(minutes=1)
+from accounts.durations import MINUTE, in_words
 
 
 class Outcome(StrEnum):
@@ -136,11 +136,11 @@ def _offers(facts: Facts) -> Iterator[Considered]:
 
 
 def _limits(facts: Facts) -> Iterator[Considered]:
-    asked, longest = facts.duration // MINUTE, facts.longest // MINUTE
-    yield _applied(LIMIT, f"The offer allows at most {longest} minutes; {asked} were asked for.")
-    own = facts.own_limit // MINUTE
-    if own > longest:
-        yield _lost(LIMIT, f"The limit for all offers is {own} minutes; the offer is stricter.")
+    asked, longest = in_words(facts.duration // MINUTE), in_words(facts.longest // MINUTE)
+    yield _applied(LIMIT, f"The offer allows at most {longest}; {asked} were asked for.")
+    if facts.own_limit > facts.longest:
+        own = in_words(facts.own_limit // MINUTE)
+        yield _lost(LIMIT, f"The limit for all offers is {own}; the offer is stricter.")
 
 
 def _ticket(facts: Facts) -> Iterator[Considered]:

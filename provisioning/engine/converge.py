@@ -13,7 +13,7 @@ import structlog
 
 from accounts.models import AwsAccount, Offer
 from audit.clock import carried_on, database_now
-from provisioning import approvals, authz, lifecycle
+from provisioning import authz, lifecycle, rules
 from provisioning.aws.errors import AwsError, Kind
 from provisioning.core import plan, states
 from provisioning.core.plan import ForeignObject
@@ -146,7 +146,7 @@ def _refuse_changed(grant: Grant, now: datetime) -> None:
         raise RightsLost(" ".join(stopped))
     if not grant.request.requester.is_active:
         raise RightsLost("The requester or the approver has been switched off since the decision.")
-    if lost := approvals.lost_since(grant):
+    if lost := rules.lost_since(grant):
         raise RightsLost(lost)
     if grant.rests_on.taken is not None:
         return

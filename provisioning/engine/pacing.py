@@ -40,7 +40,7 @@ def take(account: AwsAccount, calls: int, *, urgent: bool = False) -> None:
     for _ in range(TRIES):
         row = _row(account)
         now = database_now()
-        before = Pace(row.rate, row.free_at, row.slowed_at)
+        before = _pace(row)
         after, wait = pace.take(before, calls, now=now, fastest=settings.CALLS_PER_SECOND)
         if wait > PATIENCE and not urgent:
             raise TooFast(wait)
@@ -62,8 +62,8 @@ def has_room(account: AwsAccount, calls: int) -> bool:
 
 
 class Admission:
-    """Who of many that are due goes to the workers now: as many as their accounts soon have room
-    for.
+    """Who of many that are due goes to the workers, and when: as many as their accounts have room
+    for until the next round, each at about its turn.
 
     The rest stay due in the database. A worker that finds no room has claimed a grant and given it
     back for nothing, and with a thousand ends at once it would do little else.
@@ -71,28 +71,26 @@ class Admission:
 
     def __init__(self, now: datetime, ahead: timedelta) -> None:
         self._now, self._ahead = now, ahead
-        self._room: dict[int, float] = {}
+        self._paces: dict[int, Pace] = {}
 
-    def admits(self, calls: Mapping[AwsAccount, int]) -> bool:
-        """Whether these calls may begin soon; counts them if so."""
-        if any(self._left(account) <= 0 for account in calls):
-            return False
-        self.count(calls)
-        return True
+    def turn(self, calls: Mapping[AwsAccount, int]) -> timedelta | None:
+        """How long these calls have to wait, and counts them; None when it is not their turn before
+        `ahead` is over."""
+        promised = {one.pk: self._promise(one, number) for one, number in calls.items()}
+        wait = max(wait for _, wait in promised.values())
+        if wait >= self._ahead:
+            return None
+        self._paces |= {key: after for key, (after, _) in promised.items()}
+        return wait
 
     def count(self, calls: Mapping[AwsAccount, int]) -> None:
         """Count the calls of what waits for nothing."""
         for account, number in calls.items():
-            self._room[account.pk] = self._left(account) - number
+            self._paces[account.pk], _ = self._promise(account, number)
 
-    def _left(self, account: AwsAccount) -> float:
-        if account.pk not in self._room:
-            row = _row(account)
-            before = Pace(row.rate, row.free_at, row.slowed_at)
-            self._room[account.pk] = pace.room(
-                before, now=self._now, ahead=self._ahead, fastest=settings.CALLS_PER_SECOND
-            )
-        return self._room[account.pk]
+    def _promise(self, account: AwsAccount, calls: int) -> tuple[Pace, timedelta]:
+        before = self._paces.get(account.pk) or _pace(_row(account))
+        return pace.take(before, calls, now=self._now, fastest=settings.CALLS_PER_SECOND)
 
 
 def take_all(room: dict[AwsAccount, int], *, now: datetime, urgent: bool = False) -> None:
@@ -105,7 +103,9 @@ def take_all(room: dict[AwsAccount, int], *, now: datetime, urgent: bool = False
     begun = idle_since + timedelta(seconds=calls / rate)
     if idle.update(free_at=begun, turn=F("turn") + 1) == len(room):
         return
-    for account, number in room.items():
+    # The account with the most to do first: it is the likeliest to have no room, and what the
+    # others had promised by then would be lost.
+    for account, number in sorted(room.items(), key=lambda one: -one[1]):
         take(account, number, urgent=urgent)
 
 
@@ -115,7 +115,7 @@ def learn(account: AwsAccount, throttled: int) -> None:
         return
     for _ in range(TRIES):
         row = _row(account)
-        before = Pace(row.rate, row.free_at, row.slowed_at)
+        before = _pace(row)
         after = pace.throttled(before, now=database_now(), fastest=settings.CALLS_PER_SECOND)
         if _replace(row, before, after):
             log.warning("account_throttled", account=account.account_id, rate=after.rate)
@@ -135,6 +135,10 @@ def _row(account: AwsAccount) -> AccountPace:
     except IntegrityError:
         return AccountPace.objects.get(pk=account.pk)
     return first
+
+
+def _pace(row: AccountPace) -> Pace:
+    return Pace(row.rate, row.free_at, row.slowed_at)
 
 
 def _replace(row: AccountPace, before: Pace, after: Pace) -> bool:

@@ -109,6 +109,7 @@ class InboxFilterForm(forms.Form):
         required=False,
         choices=[
             ("", "Waits for me"),
+            ("approved", "Approved by me, waits for others"),
             ("others", "Waits for others"),
             ("mine", "Decided by me"),
         ],
@@ -120,6 +121,9 @@ class InboxFilterForm(forms.Form):
         match self.cleaned_data["show"]:
             case "others":
                 requests = requests.waiting().exclude(pk__in=asking.values("pk"))
+            case "approved":
+                approved = AccessRequest.objects.approved_by(person)
+                requests = requests.filter(pk__in=approved.values("pk"))
             case "mine":
                 said = Decision.objects.filter(approver=person).values("request")
                 requests = requests.filter(pk__in=said)

@@ -11,7 +11,7 @@ from provisioning.models.drift import (
     DriftFinding,
     DriftFindingQuerySet,
 )
-from provisioning.models.grants import ATTENTION_AFTER, ENDS_SOON, Grant, GrantQuerySet
+from provisioning.models.grants import ATTENTION_AFTER, Grant, GrantQuerySet
 from provisioning.models.pace import AccountPace
 from provisioning.models.passwords import PasswordRequest
 from provisioning.models.requests import (
@@ -33,7 +33,6 @@ from provisioning.models.stops import Stop, StopQuerySet
 __all__ = [
     "ALREADY_ASKED",
     "ATTENTION_AFTER",
-    "ENDS_SOON",
     "EXTENSION_ASKED",
     "FURTHEST_START",
     "ONE_EXTENSION",

@@ -11,7 +11,8 @@ class Decision(models.Model):
     """An approver's verdict, with the fingerprint of the plan they saw.
 
     A trigger refuses a decision by the requester, whoever writes it and by whatever road. One
-    person counts once for a plan; of a plan that changed they are asked again.
+    person counts once for a plan; of a plan that changed they are asked again, and of the same one
+    where a last word is missing (`approvals.Standing`).
     """
 
     class Verdict(models.TextChoices):
@@ -30,6 +31,9 @@ class Decision(models.Model):
     """Name of the approval stage that was asked."""
     trace = models.JSONField(default=list, blank=True)
     """Which rules applied at this decision (core.trace)."""
+    again = models.BooleanField(default=False, db_default=False)
+    """Whether it is the last word of somebody who had approved the same plan before. It counts as
+    nobody more; a trigger lets it follow such an approval only."""
 
     class Meta:
         constraints = [
@@ -37,7 +41,8 @@ class Decision(models.Model):
                 condition=Q(verdict__in=["approved", "rejected"]), name="decision_verdict_is_known"
             ),
             models.UniqueConstraint(
-                fields=["request", "approver", "fingerprint"], name="decision_once_per_plan"
+                fields=["request", "approver", "fingerprint", "again"],
+                name="decision_once_per_plan",
             ),
         ]
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import ExpressionWrapper, F, Q, Value
 from django.db.models.functions import RowNumber
 from django.urls import reverse
 
@@ -14,7 +14,10 @@ from provisioning.core.states import Phase
 from provisioning.models.requests import AccessRequest
 
 ENDS_SOON = timedelta(minutes=15)
-"""So long before the end its holder is told; who has less than twice that knows anyway."""
+"""So long before the end its holder is told, and the page says so..."""
+LAST_PART = 4
+"""...or in the last quarter of what is shorter: a quarter of an hour does not end soon from its
+first second."""
 ATTENTION_AFTER = 3
 """Failed attempts after which a grant is shown as needing attention."""
 
@@ -98,9 +101,13 @@ class GrantQuerySet(models.QuerySet["Grant"]):
     def ending_soon(self, now: datetime) -> Self:
         """Usable grants whose end is near, and was not told so far."""
         near = self.filter(phase=Phase.ACTIVE, revoked_at__isnull=True, extending_from__isnull=True)
-        long_enough = Q(starts_at__lte=F("ends_at") - 2 * ENDS_SOON)
+        near = near.filter(ends_at__gt=now, ends_at__lte=now + ENDS_SOON)
+        # As `Grant.ends_soon` has it, with the ends alone on one side: they are what is compared.
+        last_part = ExpressionWrapper(
+            (F("ends_at") - F("starts_at")) / Value(LAST_PART), models.DurationField()
+        )
         told = Q(ends_soon_for__isnull=True) | ~Q(ends_soon_for=F("ends_at"))
-        return near.filter(long_enough, told, ends_at__gt=now, ends_at__lte=now + ENDS_SOON)
+        return near.filter(told, ends_at__lte=last_part + now)
 
 
 class Grant(models.Model):
@@ -303,6 +310,11 @@ class Grant(models.Model):
         # The start has come, or the former end has before AWS confirmed the later one.
         waits = self.phase == Phase.SCHEDULED or now >= self.enforced_until
         return Phase.PENDING if waits else Phase(self.phase)
+
+    def ends_soon(self, now: datetime) -> bool:
+        """Whether the access is usable and its end is near."""
+        left, length = self.enforced_until - now, self.enforced_until - self.starts_at
+        return self.usable_at(now) and left <= min(ENDS_SOON, length / LAST_PART)
 
     def usable_at(self, now: datetime) -> bool:
         """Whether the Switch role link may be shown: made, seen in AWS, and not over."""

@@ -71,14 +71,26 @@ class AccessRequestQuerySet(models.QuerySet["AccessRequest"]):
         return self.filter(offer__in=offers).exclude(requester=person)
 
     def asking(self, person: User) -> Self:
-        """Requests of others whose open approval stage names a person.
+        """Requests of others that wait for a person: their open stage names them, and they have not
+        approved the plan yet.
 
-        By `stage`, which is kept for lists such as this; `approvals` has the rule itself.
+        By `stage` and `approved_mark`, which are kept for lists such as this; `approvals` has the
+        rule itself.
         """
         stages = ApprovalStage.objects.filter(offer=OuterRef("offer"))
         last = stages.order_by("-position").values("position")[:1]
         open_now = stages.naming(person).filter(position=Least(OuterRef("stage"), Subquery(last)))
-        return self.waiting().filter(Exists(open_now)).exclude(requester=person)
+        waiting = self.waiting().filter(Exists(open_now)).exclude(requester=person)
+        return waiting.exclude(pk__in=AccessRequest.objects.approved_by(person).values("pk"))
+
+    def approved_by(self, person: User) -> Self:
+        """Waiting requests whose plan a person has approved, so that others are asked."""
+        return self.waiting().filter(
+            decisions__approver=person,
+            decisions__verdict="approved",
+            decisions__again=False,
+            decisions__fingerprint=F("approved_mark"),
+        )
 
     def visible_to(self, person: User) -> Self:
         """Requests that a person may see: their own, those they decide on, all for auditors."""
@@ -149,6 +161,11 @@ class AccessRequest(models.Model):
     """The quorums of the offer's stages when asked, by position."""
     stage = models.PositiveSmallIntegerField(default=1, db_default=1, editable=False)
     """Position of the stage that is asked now, for lists; `approvals.Standing` has the rule."""
+    approved_mark = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
+    """Fingerprint of the plan whose approvers have nothing left to say, likewise for lists; empty
+    where nobody approved, and where those who did are asked for a last word."""
     trace = models.JSONField(default=list, blank=True, editable=False)
     """Which rules applied when it was asked, and which were looked at and lost (core.trace)."""
     state = models.CharField(

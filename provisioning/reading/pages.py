@@ -19,7 +19,7 @@ from provisioning.core import console, delta, plan, preflight
 from provisioning.core.preflight import Level
 from provisioning.core.states import Phase, RequestState
 from provisioning.engine.preview import in_data, obstacles, unseen_steps
-from provisioning.models import ENDS_SOON, AccessRequest, Grant
+from provisioning.models import AccessRequest, Grant
 from provisioning.specs import spec_for_request
 
 
@@ -76,7 +76,7 @@ def access(grant: Grant, now: datetime) -> Access:
         usable=grant.usable_at(now),
         extendable=(extendable := not any(authz.too_late_to_extend(grant, now))),
         more=_more(grant, now) if extendable else (),
-        ends_soon=grant.usable_at(now) and grant.enforced_until - now <= ENDS_SOON,
+        ends_soon=grant.ends_soon(now),
     )
 
 

@@ -65,8 +65,7 @@ def decide(
                 raise PlanMoved("The plan has changed since you opened this page. Look again.")
             if obstacles := preview.obstacles(request, spec):
                 raise CannotBeSetUp(authz.Answer(tuple(obstacles)))
-        stage = standing.progress_now().open_stage
-        name = stage.name if stage else ""
+        name = standing.open_stage.name if standing.open_stage else ""
         said = f"{approver.label} {verdict.label.lower()} in the stage “{name}”."
         grant = lifecycle.decide(
             Decision(
@@ -77,6 +76,7 @@ def decide(
                 fingerprint=plan.fingerprint(spec),
                 decided_at=now,
                 stage=name,
+                again=standing.has_approved(approver),
                 trace=rules.trace(request, now, stages=standing.stages, said=said),
             ),
             standing,

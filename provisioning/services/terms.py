@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts.durations import MINUTE
+from accounts.durations import MINUTE, in_words
 from accounts.models import SHORTEST_GRANT, User
 from audit.clock import database_now
 from provisioning import authz, lifecycle, tasks
@@ -80,7 +80,7 @@ def _did(shorter: timedelta | None, later: datetime | None) -> str:
     if shorter is None and later is None:
         return "put back the terms that were asked for"
     parts = [
-        f"{shorter // MINUTE} minutes" if shorter else "",
+        in_words(shorter // MINUTE) if shorter else "",
         f"a start at {later:%Y-%m-%d %H:%M} UTC" if later else "",
     ]
     return f"changed the terms to {' and '.join(part for part in parts if part)}"

@@ -35,12 +35,22 @@ def posted(request: HttpRequest) -> QueryDict | None:
 def load(request: HttpRequest, code: str) -> AccessRequest:
     """A request that this person may see; to anybody else it does not exist."""
     visible = AccessRequest.objects.visible_to(person_of(request)).with_parties()
-    return get_object_or_404(visible, code=code)
+    asked = get_object_or_404(visible, code=code)
+    _note_whose(request, asked)
+    return asked
 
 
 def load_grant(request: HttpRequest, code: str) -> Grant:
     visible = Grant.objects.visible_to(person_of(request)).with_parties()
-    return get_object_or_404(visible, code=code)
+    grant = get_object_or_404(visible, code=code)
+    _note_whose(request, grant.request)
+    return grant
+
+
+def _note_whose(request: HttpRequest, asked: AccessRequest) -> None:
+    """Which entry of the navigation a page about a request belongs to depends on whose it is."""
+    own = asked.requester_id == person_of(request).pk
+    request.is_of_own_request = own  # type: ignore[attr-defined]  # For portal.context.
 
 
 def known_keys(

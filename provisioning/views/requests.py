@@ -425,5 +425,6 @@ def _with_tally(standing: Standing, person: User) -> AccessRequest:
     waits = asked.state == RequestState.PENDING
     counted = standing.progress_now().people if waits else standing.of(standing.mark)
     asked.given = len(counted)  # type: ignore[attr-defined]  # The same.
-    asked.mine = standing.has_approved(person)  # type: ignore[attr-defined]  # The same.
+    is_mine = standing.has_approved(person) and not standing.asks(person)
+    asked.mine = is_mine  # type: ignore[attr-defined]  # The same.
     return asked

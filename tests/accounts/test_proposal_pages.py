@@ -1,5 +1,7 @@
 """The pages of proposals, roles, groups and the second admin, as admins meet them."""
 
+import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -306,5 +308,16 @@ def test_the_page_of_a_group_says_what_its_members_get(
 ) -> None:
     team = GroupFactory.create(name="Team")
     offer.eligible_groups.add(team)
-    text = page(as_dana, reverse("accounts:group", args=[team.pk]))
-    assert str(offer) in text.replace("&#x27;", "'")
+    url = reverse("accounts:group", args=[team.pk])
+    text = page(as_dana, url)
+    assert str(offer) in text.replace("&#x27;", "'").replace("<wbr>", "")
+    assert "In an emergency" not in text
+
+    offer.break_glass_group, offer.break_glass_longest = team, timedelta(hours=1)
+    offer.save()
+
+    text = " ".join(page(as_dana, url).split())
+    _, emergency = text.split("In an emergency")
+    assert "Members may take this access at once, without a decision." in emergency
+    assert str(offer) in emergency.replace("<wbr>", "")
+    assert re.search("Decide on</dt> <dd> *<span class=.muted.>Nothing", text)

@@ -539,10 +539,10 @@ def test_an_admin_sees_who_has_to_wait_and_lets_them_try(
         _try("paul")
 
     shown = client_for(dana).get(page).content.decode()
-    assert "5 one after the other on new devices." in shown
+    assert "5, one after the other, on new devices." in shown
     assert f'action="{button}"' in shown
     seen = client_for(erin).get(page).content.decode()
-    assert "5 one after the other on new devices." in seen
+    assert "5, one after the other, on new devices." in seen
     assert button not in seen
 
     client = client_for(dana)

@@ -9,6 +9,7 @@ from django.urls import get_resolver, reverse
 from accounts.models import Offer, User
 from tests.conftest import ClientFor
 from tests.factories import GroupFactory, ProposalFactory
+from tests.navigation import astray
 
 READ = {"alice": 403, "bob": 403, "charlie": 403, "dana": 200, "erin": 200}
 CHANGE = {"alice": 403, "bob": 403, "charlie": 403, "dana": 200, "erin": 403}
@@ -105,7 +106,9 @@ def test_each_person_gets_the_pages_that_their_role_may_see(
     who: str, urls: dict[str, str], client_for: ClientFor, request: pytest.FixtureRequest
 ) -> None:
     client = client_for(request.getfixturevalue(who))
-    got = {name: client.get(url).status_code for name, url in urls.items()}
+    pages = {name: client.get(url) for name, url in urls.items()}
+    assert not astray(pages)
+    got = {name: page.status_code for name, page in pages.items()}
     assert got == {name: by_person[who] for name, by_person in PAGES.items()}
 
 

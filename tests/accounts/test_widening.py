@@ -195,6 +195,12 @@ def test_a_new_version(
             {"members": [], "decides_on": ["X"]},
             WIDENING,
         ),
+        (
+            Kind.GROUP,
+            {"members": ["user:1"], "may_take": ["X"]},
+            {"members": [], "may_take": ["X"]},
+            NARROWING,
+        ),
         (Kind.GROUP, {"name": "A"}, {"name": "B"}, NEUTRAL),
     ],
 )

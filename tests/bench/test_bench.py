@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from bench import dispatch, ends, measures, pages, results, server, sweeper, throughput
 from bench.__main__ import MEASURES, chosen
 from bench.aws import BURST, Limit, Record
-from bench.figures import Figure, Line, Pairs, Skipped
+from bench.figures import Failed, Figure, Line, Pairs, Skipped
 from bench.measures import TINY
 from bench.results import Part
 from bench.server import Control, longest_chain
@@ -147,8 +147,20 @@ def test_a_run_of_one_measure_replaces_its_own_part_only(tmp_path: Path) -> None
 
 def test_a_run_that_measured_nothing_replaces_nothing(tmp_path: Path) -> None:
     _part([Figure("P1", "calls of then", 10)]).keep(tmp_path)
-    _part([Skipped("P1", "not as wanted")]).keep(tmp_path)
+    _part([Skipped("P1", "not here")]).keep(tmp_path)
     assert "calls of then" in results.assembled(MEASURES, tmp_path)
+
+
+def test_a_run_in_which_something_went_wrong_hides_no_longer_behind_an_older_one(
+    tmp_path: Path,
+) -> None:
+    _part([Figure("P10", "clean-up of then", 2)], "ends").keep(tmp_path)
+    part = _part([Failed("P10", "Not all grants had ended after 222 s.")], "ends")
+    part.keep(tmp_path)
+    assert part.went_wrong
+    text = results.assembled(MEASURES, tmp_path)
+    assert "**went wrong**: Not all grants had ended after 222 s." in text
+    assert "clean-up of then" not in text
 
 
 def test_the_results_are_made_of_their_parts() -> None:

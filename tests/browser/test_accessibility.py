@@ -159,8 +159,16 @@ def test_every_page_is_looked_at() -> None:
     assert seen & apart == set()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, NARROW])
+BOTH_WIDTHS_AND_SCHEMES = [pytest.param(1280, "light"), pytest.param(NARROW, "dark")]
+"""Each once: colours do not depend on the width, nor the width on colours. The other two pairs are
+left to the slow tests."""
+THE_OTHERS = [
+    pytest.param(1280, "dark", marks=pytest.mark.slow),
+    pytest.param(NARROW, "light", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("width", "scheme"), BOTH_WIDTHS_AND_SCHEMES + THE_OTHERS)
 @pytest.mark.parametrize("person", PAGES)
 def test_pages_keep_the_rules_and_fit_the_width(
     visit: Visit, person: str, width: int, scheme: Scheme
@@ -172,7 +180,7 @@ def test_pages_keep_the_rules_and_fit_the_width(
         assert broken(visitor) == [], path
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (NARROW, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), BOTH_WIDTHS_AND_SCHEMES)
 @pytest.mark.parametrize("person", SELDOM_SEEN)
 def test_pages_that_are_seldom_seen_do_so_too(
     visit: Visit, person: str, width: int, scheme: Scheme

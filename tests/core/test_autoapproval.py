@@ -50,7 +50,7 @@ def test_where_every_condition_holds_nothing_speaks_against_it() -> None:
         ({"is_risky": True}, "The permissions are risky, and a rule never approves those."),
         ({"approvals_needed": 2}, "2 people must approve, and a rule never stands for several."),
         ({"is_extension": True}, "More time is always decided by people."),
-        ({"duration": HOUR + timedelta(minutes=1)}, "The rule approves at most 60 minutes."),
+        ({"duration": HOUR + timedelta(minutes=1)}, "The rule approves at most 1 h."),
         ({"in_group": False}, "The requester is not in the group On call."),
     ],
 )

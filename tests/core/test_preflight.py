@@ -103,32 +103,47 @@ def test_where_everything_is_as_it_should_be_every_finding_is_good() -> None:
     [
         ("user", source(user_id=""), BLOCKS, "There is no IAM user userA in Identity any more."),
         ("user", source(user_id="AIDAOTHER"), BLOCKS, "was deleted and made again"),
-        ("user_groups", source(groups=9), OK, "userA is in 9 of 10 groups."),
-        ("user_groups", source(groups=10), BLOCKS, "userA is in 10 of 10 groups."),
+        ("user_groups", source(groups=9), OK, "userA is in 9 groups; AWS allows 10."),
+        ("user_groups", source(groups=10), BLOCKS, "userA is in 10 groups; AWS allows 10."),
         ("user_groups", source(groups=10, member=True), OK, "userA is in switch-to-"),
-        ("user_groups", source(groups=10, quotas=REFUSED), BLOCKS, "userA is in 10 of 10 groups."),
-        ("user_groups", source(groups=REFUSED), UNKNOWN, "iam:Something was refused."),
+        (
+            "user_groups",
+            source(groups=10, quotas=REFUSED),
+            BLOCKS,
+            "userA is in 10 groups; AWS allows 10.",
+        ),
+        ("user_groups", source(groups=REFUSED), UNKNOWN, "(iam:Something was refused)"),
         ("mfa", source(mfa_devices=0), WARN, "userA has no MFA device"),
-        ("mfa", source(mfa_devices=REFUSED), UNKNOWN, "with the installed template"),
-        ("mfa", source(mfa_devices=THROTTLED), UNKNOWN, "was answered Throttling."),
-        ("own_denies", source(own_denies=Simulation(denied=True)), BLOCKS, "own account denies"),
+        ("mfa", source(mfa_devices=REFUSED), UNKNOWN, "its template is older"),
+        (
+            "mfa",
+            source(mfa_devices=THROTTLED),
+            UNKNOWN,
+            "(iam:Something: Throttling).",
+        ),
+        (
+            "own_denies",
+            source(own_denies=Simulation(denied=True)),
+            BLOCKS,
+            "of Identity denies userA",
+        ),
         (
             "own_denies",
             source(own_denies=Simulation(denied=True, denied_by=("user_userA_NoRoles",))),
             BLOCKS,
-            "own account (user_userA_NoRoles) denies userA sts:AssumeRole",
+            "of Identity (user_userA_NoRoles) denies userA the switch into the coming role",
         ),
         (
             "own_denies",
             source(own_denies=Simulation(denied=True, by_organization=True)),
             BLOCKS,
-            "A policy of the person's own organization denies",
+            "A policy of the organization of Identity denies",
         ),
         (
             "own_denies",
             source(own_denies=Simulation(denied=True, depends_on=("aws:sourceip",))),
             WARN,
-            "unless aws:sourceip is right",
+            "depending on aws:sourceip: that is known only when they sign in.",
         ),
         (
             "own_denies",
@@ -169,7 +184,7 @@ def test_each_rule_about_an_account(key: str, facts: Facts, level: Level, words:
 @pytest.mark.parametrize(
     ("key", "wanted", "given", "level", "words"),
     [
-        ("name_length", spec(code="k" * 20), {}, OK, "of 64"),
+        ("name_length", spec(code="k" * 20), {}, OK, "the console can switch to 64 at most."),
         ("partition", spec(source=AccountRef("aws-cn", "1", "A")), {}, BLOCKS, "aws-cn"),
         ("session_length", spec(max_session=timedelta(hours=12)), {}, OK, "up to 12 h"),
         ("session_length", spec(max_session=timedelta(hours=12, seconds=1)), {}, BLOCKS, "1 to 12"),
@@ -181,37 +196,49 @@ def test_each_rule_about_an_account(key: str, facts: Facts, level: Level, words:
             spec(managed_policies=tuple("abcdefghijk")),
             quotas(),
             BLOCKS,
-            "11 managed policies; AWS takes 10.",
+            "11 managed policies; AWS takes 10 at most.",
         ),
         (
             "policy_count",
             spec(managed_policies=tuple("abcdefghijk")),
             quotas(AttachedPoliciesPerRoleQuota=25),
             OK,
-            "of 25",
+            "AWS takes 25 at most.",
         ),
         (
             "policy_count",
             spec(managed_policies=tuple("abcdefghijklmnopqrstuvwxyz")),
             {},
             BLOCKS,
-            "AWS takes 25.",
+            "AWS takes 25 at most.",
         ),
-        ("inline_size", spec(inline_policy=INLINE), {}, OK, "of 10,240"),
-        ("inline_size", spec(inline_policy={"x": "y" * 9_100}), {}, WARN, "of 10,240"),
-        ("inline_size", spec(inline_policy={"x": "y" * 10_100}), {}, BLOCKS, "takes 10,240."),
-        ("trust_size", spec(user_arn="u" * 1_400), {}, OK, "of 2,048"),
-        ("trust_size", spec(user_arn="u" * 1_700), quotas(), WARN, "of 2,048"),
-        ("trust_size", spec(user_arn="u" * 2_000), quotas(), BLOCKS, "takes 2,048."),
+        ("inline_size", spec(inline_policy=INLINE), {}, OK, "10,240 at most."),
+        (
+            "inline_size",
+            spec(inline_policy={"x": "y" * 9_100}),
+            {},
+            WARN,
+            "so little room is left.",
+        ),
+        (
+            "inline_size",
+            spec(inline_policy={"x": "y" * 10_100}),
+            {},
+            BLOCKS,
+            "10,240 at most.",
+        ),
+        ("trust_size", spec(user_arn="u" * 1_400), {}, OK, "takes 2,048 at most."),
+        ("trust_size", spec(user_arn="u" * 1_700), quotas(), WARN, "little room is left."),
+        ("trust_size", spec(user_arn="u" * 2_000), quotas(), BLOCKS, "takes 2,048 at most."),
         ("trust_size", spec(user_arn="u" * 2_000), {}, UNKNOWN, "could not be read"),
         (
             "trust_size",
             spec(user_arn="u" * 2_000),
             quotas(AssumeRolePolicySizeQuota=4096),
             OK,
-            "of 4,096",
+            "takes 4,096 at most.",
         ),
-        ("trust_size", spec(user_arn="u" * 8_100), {}, BLOCKS, "takes 8,192."),
+        ("trust_size", spec(user_arn="u" * 8_100), {}, BLOCKS, "takes 8,192 at most."),
     ],
 )
 def test_each_rule_about_names_and_sizes(
@@ -243,7 +270,9 @@ def test_a_role_name_that_the_console_could_not_take_is_refused() -> None:
     found = {one.key: one for one in preflight.static_findings(long)}["name_length"]
 
     assert found.level is BLOCKS
-    assert found.sentence.startswith("Path and name have 74 characters, of 64.")
+    assert found.sentence.startswith(
+        "The role's path and name have 74 characters; the console can switch to 64 at most."
+    )
 
 
 def test_what_exists_already_needs_no_room() -> None:

@@ -42,12 +42,12 @@ def test_the_plain_case_is_told_as_a_whole() -> None:
         {
             "topic": "How long",
             "outcome": "applied",
-            "sentence": "The offer allows at most 240 minutes; 60 were asked for.",
+            "sentence": "The offer allows at most 4 h; 1 h were asked for.",
         },
         {
             "topic": "How long",
             "outcome": "lost",
-            "sentence": "The limit for all offers is 10080 minutes; the offer is stricter.",
+            "sentence": "The limit for all offers is 7 d; the offer is stricter.",
         },
         {
             "topic": "Ticket",

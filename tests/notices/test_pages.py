@@ -14,6 +14,7 @@ from notices.topics import TOPICS
 from provisioning.models import Grant
 from provisioning.services.common import Refused
 from tests.conftest import ClientFor
+from tests.navigation import marked
 from tests.notices.conftest import Happen
 
 pytestmark = pytest.mark.django_db
@@ -81,7 +82,18 @@ def test_who_may_open_and_post_what(
 
 
 def test_the_menu_of_a_person_leads_to_their_notices(alice: User, client_for: ClientFor) -> None:
-    assert 'href="/notices/"' in client_for(alice).get("/access/").content.decode()
+    assert 'href="/notices/">' in client_for(alice).get("/access/").content.decode()
+
+
+@pytest.mark.parametrize("page", ["preferences", "routes", "log"])
+def test_the_menu_of_a_person_marks_them_and_no_section_does(
+    page: str, dana: User, client_for: ClientFor
+) -> None:
+    """What one is told of belongs to all sections."""
+    answer = client_for(dana).get(reverse(f"notices:{page}"))
+
+    assert marked(answer) == []
+    assert 'href="/notices/" aria-current="page">' in answer.content.decode()
 
 
 # --- Yours -----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from reviews.models import Campaign, Item
 from tests.accounts.helpers import page, refused
 from tests.conftest import ClientFor
 from tests.factories import GrantFactory, UserFactory
+from tests.navigation import astray
 
 LIST = reverse("reviews:campaigns")
 NEW = reverse("reviews:new")
@@ -60,7 +61,9 @@ def test_each_person_gets_what_they_may_see(
     who: str, erin: User, campaign: Campaign, client_for: ClientFor, request: pytest.FixtureRequest
 ) -> None:
     client = client_for(request.getfixturevalue(who))
-    got = {name: client.get(_url(name, campaign)).status_code for name in PAGES}
+    pages = {name: client.get(_url(name, campaign)) for name in PAGES}
+    assert not astray(pages)
+    got = {name: page.status_code for name, page in pages.items()}
     assert got == {name: by_person[who] for name, by_person in PAGES.items()}
     sent = {name: client.post(_url(name, campaign)).status_code for name in POSTS}
     assert sent == {name: by_person[who] for name, by_person in POSTS.items()}

@@ -519,7 +519,7 @@ def test_the_sweeper_takes_the_steps_and_survives_one_that_fails(
 
     seen: list[datetime] = []
     monkeypatch.setattr(hooks, "AFTER_SWEEP", [fail, seen.append])
-    monkeypatch.setattr("provisioning.tasks.nudge", lambda task, pk: True)
+    monkeypatch.setattr("provisioning.tasks.nudge", lambda task, pk, **_: True)
     sweep.Sweeper().sweep()
     assert len(seen) == 1
 

@@ -123,6 +123,9 @@ class Auditor:
                 raise Violation(UNENTITLED, (request.code, "too few approvals", told))
             if any(one.verdict == "rejected" for one in request.decisions.all()):
                 raise Violation(UNENTITLED, (request.code, "was rejected", told))
+        once = {(one.approver_id, one.fingerprint) for one in given}
+        if request.state == "pending" and len(once) < len(given):
+            raise Violation(UNENTITLED, (request.code, "a last word decided nothing", told))
         waits = request.state == "pending" and given and self._is_of_now(request, told[-1])
         if waits and self._are_enough(request, given[-1], all):
             raise Violation(LOST, f"{request.code} has all approvals and waits: {told}")

@@ -110,6 +110,22 @@ def test_an_approval_that_no_event_tells_of_is_seen(auditor: Auditor, asked: Acc
         auditor.judge()
 
 
+@pytest.mark.parametrize("decides", [True, False])
+def test_a_last_word_decides(decides: bool, auditor: Auditor, asked: AccessRequest) -> None:
+    """Grace may not approve any more when bob does, so it waits; she may again later."""
+    bob, grace = (User.objects.get(username=name) for name in ("bob", "grace"))
+    for approver, again in ((grace, False), (bob, False), (bob, True)):
+        decision = DecisionFactory.create(request=asked, approver=approver, again=again)
+        tell(asked, "approved", approver)
+    if decides:
+        AccessRequest.objects.filter(pk=asked.pk).update(state="approved")
+        GrantFactory.create(request=asked, decision=decision)
+        auditor.judge()
+        return
+    with pytest.raises(Violation, match="a last word decided nothing"):
+        auditor.judge()
+
+
 def test_all_approvals_and_no_access_is_seen(auditor: Auditor, asked: AccessRequest) -> None:
     for name in ("bob", "grace"):
         DecisionFactory.create(request=asked, approver=(one := User.objects.get(username=name)))

@@ -138,7 +138,7 @@ def test_in_two_accounts_that_are_set_up_well_nothing_stands_in_the_way(
 
     assert levels(findings, "blocks", "warn", "unknown") == set()
     assert findings["role_quota"]["sentence"] == "Workload has 1 of 1,000 roles; 999 are left."
-    assert findings["user_groups"]["sentence"] == "userA is in 1 of 10 groups."
+    assert findings["user_groups"]["sentence"] == "userA is in 1 group; AWS allows 10."
     assert aws.issued_roles(TARGET) == []
     assert aws.groups_of(SOURCE, "userA") == {"Developers"}
 
@@ -151,12 +151,12 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
     "the user is in ten groups": (
         lambda aws, _: fill_groups(aws),
         "user_groups",
-        "userA is in 10 of 10 groups.",
+        "userA is in 10 groups; AWS allows 10.",
     ),
     "an own policy denies": (
         lambda aws, _: deny(aws),
         "own_denies",
-        "own account (user_userA_NoRoles) denies userA sts:AssumeRole",
+        "A policy of Identity (user_userA_NoRoles) denies userA the switch",
     ),
     "no role is left": (
         lambda aws, _: aws.control(f"quota?account={TARGET}&name=RolesQuota&value=1"),
@@ -173,14 +173,14 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
             f"quota?account={TARGET}&name=AttachedPoliciesPerRoleQuota&value=0"
         ),
         "policy_count",
-        "1 managed policy; AWS takes 0.",
+        "1 managed policy; AWS takes 0 at most.",
     ),
     "a trust policy may be short only": (
         lambda aws, _: aws.control(
             f"quota?account={TARGET}&name=AssumeRolePolicySizeQuota&value=100"
         ),
         "trust_size",
-        "AWS takes 100.",
+        "AWS takes 100 at most.",
     ),
     "the boundary is gone": (
         lambda aws, _: aws.admin(TARGET).delete_policy(
@@ -299,10 +299,12 @@ def test_an_account_with_the_older_template_is_told_of_and_works(
     assert levels(found, "unknown") == {"mfa", "own_denies"}
     assert levels(found, "blocks") == set()
     assert found["mfa"]["sentence"] == (
-        "Not readable with the installed template: iam:ListMFADevices was refused."
+        "Identity does not let Sallyport look (iam:ListMFADevices was refused): its template is "
+        "older than this check."
     )
     assert found["own_denies"]["sentence"] == (
-        "Not readable with the installed template: iam:SimulatePrincipalPolicy was refused."
+        "Identity does not let Sallyport look (iam:SimulatePrincipalPolicy was refused): its "
+        "template is older than this check."
     )
     approve(AccessRequest.objects.with_parties().get(pk=asked.pk), bob)
 
@@ -334,7 +336,7 @@ def test_a_deny_that_depends_on_the_sign_in_is_a_warning(asked: AccessRequest, a
     found = look(asked)["own_denies"]
 
     assert found["level"] == "warn"
-    assert "unless aws:sourceip is right" in found["sentence"]
+    assert "depending on aws:sourceip" in found["sentence"]
 
 
 def test_a_boundary_of_the_persons_own_that_shuts_them_in_is_a_warning(
@@ -440,7 +442,7 @@ def test_the_sweeper_finds_due_looks_and_leaves_those_of_decided_requests(
 ) -> None:
     told: list[int] = []
 
-    def take(task: Any, pk: int) -> bool:
+    def take(task: Any, pk: int, **how: Any) -> bool:
         if task is tasks.preview_request:
             told.append(pk)
         return True
@@ -474,7 +476,7 @@ def blocked(request: AccessRequest, **changes: str) -> AccessRequest:
         "key": "user_groups",
         "title": "The IAM user has room for the switch group",
         "level": "blocks",
-        "sentence": "userA is in 10 of 10 groups.",
+        "sentence": "userA is in 10 groups; AWS allows 10.",
         "mend": "Take userA out of a group.",
         "who": "an administrator of Identity (111111111111)",
         "account_id": "",
@@ -494,7 +496,7 @@ def stuck(offer: Offer, alice: User) -> AccessRequest:
 
 
 WORDS = (
-    "userA is in 10 of 10 groups.",
+    "userA is in 10 groups; AWS allows 10.",
     "Take userA out of a group.",
     "an administrator of Identity (111111111111)",
 )
@@ -553,7 +555,7 @@ def test_approving_all_the_same_answers_409_and_names_the_reason(
 
     assert page.status_code == 409
     assert [str(one) for one in page.context["messages"]] == [
-        "userA is in 10 of 10 groups. Take userA out of a group. "
+        "userA is in 10 groups; AWS allows 10. Take userA out of a group. "
         "Who can do that: an administrator of Identity (111111111111)."
     ]
     stuck.refresh_from_db()
@@ -776,7 +778,7 @@ def test_a_profile_that_no_account_could_carry_is_refused_by_name(
         )
 
     assert caught.value.error_list[0].code == services.CANNOT_BE_SET_UP
-    assert "The profile has 26 managed policies; AWS takes 25." in caught.value.messages[0]
+    assert "The profile has 26 managed policies; AWS takes 25 at most." in caught.value.messages[0]
 
 
 def test_what_became_impossible_since_stops_the_approval_without_a_look(

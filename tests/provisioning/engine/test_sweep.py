@@ -4,7 +4,7 @@ import base64
 import json
 import socket
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Nudges that a broker took; nobody acts on them."""
     sent: list[tuple[str, int]] = []
 
-    def take(task: object, pk: int) -> bool:
+    def take(task: object, pk: int, **_: object) -> bool:
         sent.append((task.name, pk))  # type: ignore[attr-defined]  # a Celery task
         return True
 
@@ -100,11 +100,29 @@ def test_of_many_ends_as_many_are_sent_as_the_account_has_room_for(
 
     sent = [job.pk for job in sweep.due(now, timedelta(seconds=5)) if job.key[:5] == "grant"]
 
-    # A burst of 40, and 2 a second for seven seconds: 54 calls, of which those who are to be
+    # A burst of 30, and 2 a second for seven seconds: 44 calls, of which those who are to be
     # locked out take 6 each, whatever room there is, and an end takes 5.
     assert set(sent[:3]) == set(revoked)
     assert other.pk in sent
-    assert len(set(sent) & set(many)) == 8
+    assert len(set(sent) & set(many)) == 5
+
+
+def test_workers_are_told_to_begin_with_each_of_many_at_about_its_turn(
+    offer: Offer, settings: Settings
+) -> None:
+    """Told all at once, they would find no room for most and give them back."""
+    settings.CALLS_PER_SECOND = 10.0
+    now = database_now()
+    for _ in range(30):
+        GrantFactory.create(
+            request__offer=offer, starts_at=now - 60 * MINUTE, next_check_at=now - MINUTE
+        )
+
+    jobs = [job for job in sweep.due(now, timedelta(seconds=5)) if job.key[:5] == "grant"]
+
+    delays = [round(job.delay.total_seconds(), 1) for job in jobs]
+    # A burst of six with 5 calls each, two that a worker waits for, and two each second.
+    assert delays == [0.0] * 8 + [round(one / 2, 1) for one in range(1, 12)]
 
 
 def test_a_grant_in_the_hands_of_a_worker_is_left_alone(offer: Offer) -> None:
@@ -202,7 +220,7 @@ def test_a_broker_that_does_not_answer_is_asked_once_a_round(
     done: list[int] = []
     answers = iter([False, True, True, True])
 
-    def nudge(task: object, pk: int) -> bool:
+    def nudge(task: object, pk: int, **_: object) -> bool:
         asked.append(pk)
         return next(answers)
 
@@ -297,6 +315,20 @@ def test_a_nudge_with_a_broker_leaves_a_message_with_one_number(broker_url: str)
     assert b'"sallyport.converge"' in message
     body = json.loads(base64.b64decode(json.loads(message)["body"]))
     assert body[:2] == [[42], {}]
+    assert json.loads(message)["headers"]["eta"] is None
+
+
+def test_a_nudge_may_say_when_to_begin(broker_url: str) -> None:
+    store = redis.Redis.from_url(broker_url)
+    store.flushall()
+    before = datetime.now(UTC)
+
+    assert tasks.nudge(tasks.converge_grant, 42, delay=MINUTE) is True
+
+    (message,) = store.lrange(django_settings.CELERY_TASK_DEFAULT_QUEUE, 0, -1)
+    store.close()
+    begins = datetime.fromisoformat(json.loads(message)["headers"]["eta"])
+    assert MINUTE <= begins - before < 2 * MINUTE
 
 
 def test_a_worker_that_finds_nothing_to_do_does_nothing(offer: Offer, alice: User) -> None:

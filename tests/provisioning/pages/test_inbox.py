@@ -1,14 +1,24 @@
 """The inbox of an approver: what it holds, how it is narrowed, what each row says."""
 
+from datetime import timedelta
+
 import pytest
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Offer, User
 from provisioning.models import AccessRequest
 from provisioning.services import questions
+from provisioning.services.terms import change_terms
 from tests.aws_world import decide
 from tests.conftest import ClientFor
-from tests.factories import AccessRequestFactory, ApprovalStageFactory, OfferFactory, UserFactory
+from tests.factories import (
+    AccessRequestFactory,
+    ApprovalStageFactory,
+    OfferFactory,
+    UserFactory,
+    first_stage,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +57,46 @@ def test_what_waits_for_me_for_others_and_what_i_decided(
     assert codes(second.get("/approvals/")) == [asked.code]
 
 
+def waiting_count(browser: Client) -> int:
+    """What the navigation says of approvals, on any page."""
+    navigation = browser.get("/approvals/decided/").context["navigation"]
+    return next(int(one["count"]) for one in navigation if one["label"] == "Approvals")
+
+
+def test_what_i_have_approved_does_not_wait_for_me_any_more(
+    asked: AccessRequest, bob: User, charlie: User, client_for: ClientFor
+) -> None:
+    first_stage(asked.offer).people.add(charlie)
+    asked.offer.stages.update(quorum=2)
+    first, second = client_for(bob), client_for(charlie)
+    assert (waiting_count(first), waiting_count(second)) == (1, 1)
+    decide(AccessRequest.objects.with_parties().get(pk=asked.pk), bob)
+
+    assert codes(first.get("/approvals/")) == []
+    assert "Nothing waits for you" in first.get("/approvals/").content.decode()
+    for show in ("approved", "others", "mine"):
+        page = first.get(f"/approvals/?show={show}")
+        assert codes(page) == [asked.code]
+        assert "You approved" in page.content.decode()
+    assert codes(second.get("/approvals/")) == [asked.code]
+    assert codes(second.get("/approvals/?show=approved")) == []
+    assert (waiting_count(first), waiting_count(second)) == (0, 1)
+
+
+def test_of_another_plan_i_am_asked_again(
+    asked: AccessRequest, bob: User, charlie: User, client_for: ClientFor
+) -> None:
+    first_stage(asked.offer).people.add(charlie)
+    asked.offer.stages.update(quorum=2)
+    decide(AccessRequest.objects.with_parties().get(pk=asked.pk), bob)
+    change_terms(person=charlie, request=asked, duration=timedelta(minutes=5), starts_at=None)
+    browser = client_for(bob)
+
+    assert codes(browser.get("/approvals/")) == [asked.code]
+    assert codes(browser.get("/approvals/?show=approved")) == []
+    assert waiting_count(browser) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "found"), [("alice", True), ("Workload", True), ("111111", True), ("carol", False)]
 )
@@ -77,7 +127,7 @@ def test_a_row_says_what_is_new_and_can_be_chosen(
     assert "<kbd>j</kbd>" in text
 
 
-@pytest.mark.parametrize("show", ["", "others", "mine"])
+@pytest.mark.parametrize("show", ["", "approved", "others", "mine"])
 def test_many_rows_cost_as_many_queries_as_few(
     show: str,
     asked: AccessRequest,

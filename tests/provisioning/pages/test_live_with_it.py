@@ -35,10 +35,24 @@ def told() -> list[str]:
 
 @pytest.mark.parametrize(
     ("lasts", "left", "is_told"),
-    [(60, 14, True), (60, 16, False), (60, -1, False), (29, 14, False), (30, 14, True)],
+    [
+        (60, 14, True),
+        (60, 16, False),
+        (60, -1, False),
+        (600, 14, True),
+        (600, 16, False),
+        # The last quarter of what is shorter than an hour.
+        (30, 14, False),
+        (30, 7, True),
+        (15, 15, False),
+        (15, 4, False),
+        (15, 3, True),
+        (5, 5, False),
+        (5, 1, True),
+    ],
 )
-def test_the_end_is_told_once_a_quarter_of_an_hour_before(
-    lasts: int, left: int, is_told: bool, offer: Offer, alice: User
+def test_the_end_is_told_once_and_shown_when_it_is_near(
+    lasts: int, left: int, is_told: bool, offer: Offer, alice: User, client_for: ClientFor
 ) -> None:
     grant = live(offer, alice, lasts=lasts, left=left)
 
@@ -46,6 +60,8 @@ def test_the_end_is_told_once_a_quarter_of_an_hour_before(
         lifecycle.note_ending_soon(database_now(), limit=10)
 
     assert told() == ([grant.subject] if is_told else [])
+    page = client_for(alice).get("/access/").content.decode()
+    assert ("It ends soon." in page) is is_told
 
 
 def test_nobody_is_told_of_the_end_of_what_was_revoked_or_is_not_ready(
@@ -77,11 +93,3 @@ def test_the_card_offers_more_time_and_helps_with_the_link(
     assert form["minutes"].value() == "30"
     odd = browser.get(f"/requests/{grant.code}/extend/?minutes=x").context["form"]
     assert odd["minutes"].value() == 60
-
-
-def test_what_ends_later_is_not_called_ending_soon(
-    offer: Offer, alice: User, client_for: ClientFor
-) -> None:
-    live(offer, alice, lasts=60, left=50)
-
-    assert "It ends soon." not in client_for(alice).get("/access/").content.decode()

@@ -24,6 +24,7 @@ from tests.factories import (
     IamIdentityFactory,
     OfferFactory,
 )
+from tests.navigation import astray, marked
 
 pytestmark = pytest.mark.django_db
 
@@ -207,9 +208,45 @@ def test_each_person_opens_and_posts_what_they_may(
         # In the order of the table: what ends something comes after what needs it.
         (client.post, {name: page.post[at] for name, page in PAGES.items()}),
     ):
-        got = {name: send(url).status_code for name, url in urls.items()}
+        pages = {name: send(url) for name, url in urls.items()}
+        got = {name: page.status_code for name, page in pages.items()}
+        assert not astray(pages), f"{who} is told where they are on each page."
         differs = {one: (got[one], table[one]) for one in table if got[one] != table[one]}
         assert not differs, f"{who}, as it is and as the table says: {differs}"
+
+
+@pytest.mark.parametrize(
+    ("who", "page", "entry"),
+    [
+        ("alice", "access-history", "My access"),
+        ("alice", "ask", "Request"),
+        ("alice", "break-glass", "Request"),
+        ("alice", "to-review", "Approvals"),
+        ("alice", "request", "My access"),
+        ("bob", "request", "Approvals"),
+        ("erin", "request", "Active grants"),
+        ("alice", "revoke", "My access"),
+        ("bob", "revoke", "Approvals"),
+        ("dana", "repair", "Active grants"),
+        ("erin", "red-button", "Active grants"),
+        ("dana", "stop-person", "Active grants"),
+        ("erin", "stop", "Active grants"),
+        ("dana", "retire-person", "Registry"),
+        ("dana", "user-new", "Registry"),
+        ("erin", "set-up", "Registry"),
+        ("erin", "drift", "Drift"),
+    ],
+)
+def test_a_page_marks_the_entry_that_it_belongs_to(
+    who: str,
+    page: str,
+    entry: str,
+    urls: dict[str, str],
+    erin: User,
+    client_for: ClientFor,
+    request: pytest.FixtureRequest,
+) -> None:
+    assert marked(client_for(request.getfixturevalue(who)).get(urls[page])) == [entry]
 
 
 def test_nobody_is_led_to_the_sign_in_page_and_back(

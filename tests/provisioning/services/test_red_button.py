@@ -221,7 +221,7 @@ def test_what_a_dead_process_left_undone_the_sweeper_does(
     with monkeypatch.context() as dead:
         dead.setattr(tasks, "go_on_with_stop", lambda pk, batches: None)
         stop = press(dana)
-    monkeypatch.setattr(tasks, "nudge", lambda task, pk: True)
+    monkeypatch.setattr(tasks, "nudge", lambda task, pk, **how: True)
 
     Sweeper().sweep()
 
@@ -246,7 +246,7 @@ def test_one_broken_stop_keeps_no_other_from_its_end(
         go_on(pk, batches=batches)
 
     monkeypatch.setattr(tasks, "go_on_with_stop", fails_once)
-    monkeypatch.setattr(tasks, "nudge", lambda task, pk: True)
+    monkeypatch.setattr(tasks, "nudge", lambda task, pk, **how: True)
     Sweeper().sweep()
 
     sound.refresh_from_db()
@@ -281,6 +281,29 @@ def test_batches_revoke_ten_times_as_many_with_as_many_statements(
     with django_assert_num_queries(25):
         stops.carry_out(stop.pk, lambda pk: True)
     assert not Grant.objects.filter(revoked_at=None).exists()
+
+
+def test_who_presses_waits_for_one_batch_of_each_kind_and_the_sweeper_goes_on(
+    grants: list[Grant], dana: User, offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stops, "BATCH", 2)
+    identity = grants[0].identity
+    for _ in range(3):
+        GrantFactory.create(request__offer=offer, request__identity=identity, phase="active")
+    for person in UserFactory.create_batch(5):
+        AccessRequestFactory.create(offer=offer, requester=person)
+    waiting, live = AccessRequest.objects.waiting(), Grant.objects.filter(revoked_at=None)
+    before = waiting.count(), live.count()
+
+    stop = press(dana)
+
+    assert (waiting.count(), live.count()) == (before[0] - 2, before[1] - 2)
+    assert Stop.objects.get(pk=stop.pk).cancelled == 2
+    with monkeypatch.context() as later:
+        later.setattr(stops, "LATE_COMMITS", timedelta(0))
+        Sweeper().sweep()
+    assert (waiting.count(), live.count()) == (0, 0)
+    assert Stop.objects.get(pk=stop.pk).finished_at is not None
 
 
 def test_a_dead_broker_is_asked_once_and_not_for_every_grant(

@@ -104,7 +104,7 @@ def test_what_was_asked_for_can_be_put_back(asked: AccessRequest, bob: User) -> 
     assert mark(back) == seen
     sentences = AuditEvent.objects.about(asked.subject).values_list("sentence", flat=True)
     assert list(sentences) == [
-        "Bob Brandt changed the terms to 15 minutes.",
+        "Bob Brandt changed the terms to 15 min.",
         "Bob Brandt put back the terms that were asked for.",
     ]
 
@@ -284,5 +284,5 @@ def test_who_asked_is_told_on_the_page_what_became_of_the_wish(
     change(asked, bob)
 
     text = client_for(alice).get(f"/requests/{asked.code}/").content.decode()
-    assert "Bob Brandt changed the terms to 15 minutes." in text
+    assert "Bob Brandt changed the terms to 15 min." in text
     assert "Changed by" in text

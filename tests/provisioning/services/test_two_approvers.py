@@ -317,7 +317,7 @@ def test_pages_show_how_far_the_approvals_are(
     assert "Bob Brandt approved" in told
     assert 'id="decide"' not in told
     assert first.post(f"{url}decide/", post).status_code == 409
-    assert "You approved" in first.get("/approvals/").content.decode()
+    assert "You approved" in first.get("/approvals/?show=approved").content.decode()
 
     other = client_for(second)
     assert "1 of 2 approvals" in other.get("/approvals/").content.decode()
