@@ -64,7 +64,7 @@ lock: ## Compile requirements/*.in into lock files with hashes (UPGRADE=1 takes 
 	@scripts/bootstrap.sh dev
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
-bench-quick: ## Measure speed and cost beside other tools, in five to ten minutes (ARGS=--write)
+bench-quick: ## Measure speed and cost beside other tools, in a quarter of an hour (ARGS=--write)
 	@scripts/bootstrap.sh dev
 	@$(PYTHON_IN_VENV) -m bench $(ARGS)
 
