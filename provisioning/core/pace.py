@@ -20,7 +20,8 @@ ECHO: Final = timedelta(seconds=5)
 """For so long calls are on their way that were promised before the account was slowed down, with
 the repetitions that botocore makes by itself. That they are throttled too says nothing new."""
 LONGEST: Final = timedelta(minutes=1)
-"""No account is closed for longer: not by urgent calls, and not by a clock that was set back."""
+"""No account is closed for longer: not by calls that asked nobody, and not by a clock that was set
+back."""
 DOUBLES: Final = timedelta(minutes=1)
 """How long it takes to be twice as fast again. In proportion, so that it goes over a limit that
 nobody knows by little, and seldom: about every half minute."""

@@ -85,23 +85,23 @@ def _work(grant: Grant, clock: Clock) -> None:
     and what was decided still holds.
     """
     now = clock()
-    spec = spec_for_work(grant, now)
+    spec, urgent = spec_for_work(grant, now), grant.is_to_be_locked_out
     with Doors(grant.request.offer.pair, spec) as doors:
         try:
             doors.open(Side.TARGET)
             needed = sides(grant, now)
             for side in needed:
                 doors.open(side)
-            _take_room(grant, needed, now)
+            room = room_for(grant, needed, now)
+            if not urgent:
+                pacing.take_all(room, now=now)
             _refuse_changed(grant, now)
             settle(grant, spec, doors, clock)
+            if urgent:
+                # Nobody stays in for the time that it takes to ask for room: others wait for it.
+                pacing.count(room, now=clock())
         finally:
             _learn(grant, doors)
-
-
-def _take_room(grant: Grant, needed: tuple[Side, ...], now: datetime) -> None:
-    """Keep within what the accounts take; whoever is to be locked out does not wait for that."""
-    pacing.take_all(room_for(grant, needed, now), now=now, urgent=grant.is_to_be_locked_out)
 
 
 def room_for(grant: Grant, needed: Iterable[Side], now: datetime) -> dict[AwsAccount, int]:

@@ -1,7 +1,8 @@
 """Keeping all workers together within what an account takes.
 
 A worker says before an operation about how many calls it will make, and is told how long to wait.
-What locks somebody out never waits: its calls are counted, and others wait longer for them.
+What locks somebody out does not even ask: its calls are counted afterwards, and others wait longer
+for them.
 """
 
 import time
@@ -35,21 +36,37 @@ class TooFast(Exception):
         self.wait = wait
 
 
-def take(account: AwsAccount, calls: int, *, urgent: bool = False) -> None:
+def take(account: AwsAccount, calls: int) -> None:
     """Wait until an account has room for some calls. Raises TooFast when that takes too long."""
     for _ in range(TRIES):
         row = _row(account)
-        now = database_now()
         before = _pace(row)
-        after, wait = pace.take(before, calls, now=now, fastest=settings.CALLS_PER_SECOND)
-        if wait > PATIENCE and not urgent:
+        after, wait = _promise(before, calls, database_now())
+        if wait > PATIENCE:
             raise TooFast(wait)
         if _replace(row, before, after):
-            if wait and not urgent:
+            if wait:
                 time.sleep(wait.total_seconds())
             return
     # Many workers want the same account: whoever lost so often comes back later.
     raise TooFast(PATIENCE)
+
+
+def count(calls: Mapping[AwsAccount, int], *, now: datetime) -> None:
+    """Count calls that were made without asking. Where many count at the same moment, a wrong sum
+    does no harm, so it is tried a few times only."""
+    if _take_where_idle(calls, now):
+        return
+    for account, number in calls.items():
+        for _ in range(TRIES):
+            row = _row(account)
+            before = _pace(row)
+            if _replace(row, before, _promise(before, number, now)[0]):
+                break
+
+
+def _promise(before: Pace, calls: int, now: datetime) -> tuple[Pace, timedelta]:
+    return pace.take(before, calls, now=now, fastest=settings.CALLS_PER_SECOND)
 
 
 def has_room(account: AwsAccount, calls: int) -> bool:
@@ -76,7 +93,7 @@ class Admission:
     def turn(self, calls: Mapping[AwsAccount, int]) -> timedelta | None:
         """How long these calls have to wait, and counts them; None when it is not their turn before
         `ahead` is over."""
-        promised = {one.pk: self._promise(one, number) for one, number in calls.items()}
+        promised = {one.pk: self._promised(one, number) for one, number in calls.items()}
         wait = max(wait for _, wait in promised.values())
         if wait >= self._ahead:
             return None
@@ -86,27 +103,33 @@ class Admission:
     def count(self, calls: Mapping[AwsAccount, int]) -> None:
         """Count the calls of what waits for nothing."""
         for account, number in calls.items():
-            self._paces[account.pk], _ = self._promise(account, number)
+            self._paces[account.pk], _ = self._promised(account, number)
 
-    def _promise(self, account: AwsAccount, calls: int) -> tuple[Pace, timedelta]:
+    def _promised(self, account: AwsAccount, calls: int) -> tuple[Pace, timedelta]:
         before = self._paces.get(account.pk) or _pace(_row(account))
-        return pace.take(before, calls, now=self._now, fastest=settings.CALLS_PER_SECOND)
+        return _promise(before, calls, self._now)
 
 
-def take_all(room: dict[AwsAccount, int], *, now: datetime, urgent: bool = False) -> None:
-    """`take` in several accounts. Where all are idle, as they mostly are, it is one query."""
+def take_all(room: Mapping[AwsAccount, int], *, now: datetime) -> None:
+    """`take` in several accounts."""
+    if _take_where_idle(room, now):
+        return
+    # The account with the most to do first: it is the likeliest to have no room, and what the
+    # others had promised by then would be lost.
+    for account, number in sorted(room.items(), key=lambda one: -one[1]):
+        take(account, number)
+
+
+def _take_where_idle(room: Mapping[AwsAccount, int], now: datetime) -> bool:
+    """Promise the calls in all accounts that are idle, with one query. Whether all of them were, as
+    they mostly are."""
     rate, calls = settings.CALLS_PER_SECOND, max(room.values())
     idle_since = now - timedelta(seconds=pace.BURST / rate)
     idle = AccountPace.objects.filter(
         account__in=room, slowed_at__isnull=True, free_at__lte=idle_since
     )
     begun = idle_since + timedelta(seconds=calls / rate)
-    if idle.update(free_at=begun, turn=F("turn") + 1) == len(room):
-        return
-    # The account with the most to do first: it is the likeliest to have no room, and what the
-    # others had promised by then would be lost.
-    for account, number in sorted(room.items(), key=lambda one: -one[1]):
-        take(account, number, urgent=urgent)
+    return idle.update(free_at=begun, turn=F("turn") + 1) == len(room)
 
 
 def learn(account: AwsAccount, throttled: int) -> None:

@@ -156,3 +156,35 @@ def test_workers_that_ask_at_the_same_moment_do_not_share_room(settings: Setting
     assert row.turn == 30
     promised = row.free_at - began + timedelta(seconds=pace.BURST / 1000)
     assert promised >= timedelta(seconds=0.3) - timedelta(milliseconds=1)
+
+
+def test_the_calls_of_a_revocation_are_counted_when_they_have_been_made(
+    approved: Approved, target: AwsAccount, settings: Settings
+) -> None:
+    settings.CALLS_PER_SECOND = 10.0
+    grant = settled(approved())
+    AccountPace.objects.update(free_at=database_now() + timedelta(seconds=20), slowed_at=None)
+    before = AccountPace.objects.get(account=target).free_at
+
+    services.revoke(person=grant.requester, grant=grant, reason="")
+    grant = settled(grant)
+
+    assert grant.phase == "ended"
+    # Six calls at ten a second.
+    assert AccountPace.objects.get(account=target).free_at - before == timedelta(seconds=0.6)
+
+
+def test_locking_out_does_not_even_ask_for_room(
+    approved: Approved, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever holds the row of the pace keeps nobody in."""
+
+    def hold(*_: object, **__: object) -> None:
+        raise AssertionError("asked")
+
+    grant = settled(approved())
+    services.revoke(person=grant.requester, grant=grant, reason="")
+    monkeypatch.setattr(pacing, "take_all", hold)
+    grant = settled(grant)
+
+    assert (grant.phase, aws.issued_roles(TARGET)) == ("ended", [])
