@@ -98,15 +98,16 @@ BY_EYE_ONLY = {"provisioning:extend", "provisioning:stop"}
 AFTER_DRIFT = {"provisioning:repair"}
 """The sandbox has no page on which somebody takes access away."""
 NO_PAGES = {
-    "home",
-    "accounts:registry",
     "accounts:identity-look-again",
     "accounts:identity-relink",
     "accounts:lint",
-    "accounts:version-lint",
+    "accounts:person-open-sign-in",
     "accounts:proposal-confirm",
     "accounts:proposal-reject",
     "accounts:proposal-withdraw",
+    "accounts:registry",
+    "accounts:version-lint",
+    "home",
     "logout",
     "notices:retry",
     "provisioning:bring-back",
