@@ -306,6 +306,7 @@ WEBHOOK_NETWORKS = networks(env.str("SALLYPORT_WEBHOOK_NETWORKS", default=""))
 # --- Logs ------------------------------------------------------------------------------------
 
 DJANGO_STRUCTLOG_CELERY_ENABLED = False
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # portal.logs says it.
 _shared_processors: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
