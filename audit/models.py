@@ -19,6 +19,11 @@ PARTS: Final = {
 """The portal's own parts as pages name them."""
 
 
+def as_actor(name: str) -> str:
+    """Who did something, as a page names them: a person's user name, or a part of the portal."""
+    return PARTS.get(name, name)
+
+
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
     """Reading events."""
 
@@ -67,8 +72,8 @@ class AuditEvent(models.Model):
 
     @property
     def by(self) -> str:
-        """Who did it, as a page names them: a person's user name, or a part of the portal."""
-        return PARTS.get(self.actor, self.actor)
+        """Who did it, as a page names them."""
+        return as_actor(self.actor)
 
 
 def event(

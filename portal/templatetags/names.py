@@ -1,4 +1,5 @@
-"""How pages write names that have no spaces: those of accounts, roles, IAM users, groups."""
+"""How pages write names: those without spaces, of accounts, roles, IAM users and groups; and those
+of the portal's own parts."""
 
 import re
 from typing import Final
@@ -7,7 +8,10 @@ from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from audit import models as audit
+
 register = template.Library()
+register.filter(audit.as_actor)
 
 FITS: Final = 20
 """Characters that fit into every place of every page, also on a phone: such a word stays whole."""

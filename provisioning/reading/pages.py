@@ -37,8 +37,8 @@ class Access:
     extendable: bool
     """Whether the clock allows more time to be asked for; the form knows what else speaks
     against it."""
-    more: Sequence[int]
-    """Minutes that can be added, for the buttons beside the countdown."""
+    more: Sequence[tuple[int, str]]
+    """Minutes that can be added, and in words, for the buttons beside the countdown."""
     ends_soon: bool
 
     @property
@@ -80,9 +80,9 @@ def access(grant: Grant, now: datetime) -> Access:
     )
 
 
-def _more(grant: Grant, now: datetime) -> list[int]:
+def _more(grant: Grant, now: datetime) -> list[tuple[int, str]]:
     longest = authz.longest_extension(grant, now)
-    return [one for one in MORE if timedelta(minutes=one) <= longest]
+    return [(one, in_words(one)) for one in MORE if timedelta(minutes=one) <= longest]
 
 
 MORE = (15, 30, 60)
@@ -199,7 +199,7 @@ def _progress_of_extension(request: AccessRequest) -> list[dict[str, str]]:
     never = decided and not given and not under_way
     return [
         _step("Requested", "done"),
-        _step("Approved", "done" if decided else "current"),
+        _approval(is_given=decided),
         _step("Set up in AWS", "failed" if never else _reached(decided and given, under_way)),
     ]
 
@@ -224,7 +224,7 @@ def progress(request: AccessRequest, grant: Grant | None, now: datetime) -> list
             if request.taken
             else [
                 _step("Requested", "done"),
-                _step("Approved", "done" if grant else "current"),
+                _approval(is_given=grant is not None),
             ]
         ),
         *([_step("Scheduled", _waits(phase))] if request.begins_at and grant else []),
@@ -244,6 +244,11 @@ def _was_active(phase: Phase | None) -> bool:
 
 def _reached(done: bool, current: bool) -> str:
     return "done" if done else "current" if current else "todo"
+
+
+def _approval(*, is_given: bool) -> dict[str, str]:
+    """What nobody has approved yet is not to read as if somebody had."""
+    return _step("Approved", "done") if is_given else _step("Approval", "current")
 
 
 def _step(label: str, state: str) -> dict[str, str]:

@@ -122,6 +122,7 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
     standing = approval_rules.standing(asked) if waits else None
     return {
         "asked": asked,
+        "waits": waits,
         "grant": grant,
         "offer": asked.offer,
         "stage": pages.stage(asked, grant, now),

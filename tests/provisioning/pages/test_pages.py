@@ -143,6 +143,46 @@ def test_the_approver_sees_every_object_and_document_of_both_accounts(
     assert "ReadOnlyAccess" in text
 
 
+NOT_SEEN = "no worker has seen both accounts"
+NOTHING_DONE = "Nothing of this was done, because nobody approved it."
+
+
+def test_a_waiting_request_speaks_of_what_would_be(
+    asked: AccessRequest, bob: User, client_for: ClientFor
+) -> None:
+    text = client_for(bob).get(asked.get_absolute_url()).content.decode()
+
+    assert "asks for" in text
+    assert "What would be done in AWS" in text
+    assert NOT_SEEN in text
+    assert NOTHING_DONE not in text
+
+
+@pytest.mark.parametrize("state", ["rejected", "cancelled", "expired"])
+def test_what_nobody_approved_says_that_nothing_was_done(
+    state: str, asked: AccessRequest, bob: User, client_for: ClientFor
+) -> None:
+    AccessRequest.objects.filter(pk=asked.pk).update(state=state)
+
+    text = client_for(bob).get(asked.get_absolute_url()).content.decode()
+
+    assert "asked for" in text
+    assert "What would be done in AWS" in text
+    assert NOTHING_DONE in text
+    assert NOT_SEEN not in text
+
+
+def test_what_was_approved_speaks_of_what_is_done(
+    grant: Grant, bob: User, client_for: ClientFor
+) -> None:
+    text = client_for(bob).get(grant.request.get_absolute_url()).content.decode()
+
+    assert "asked for" in text
+    assert "What is done in AWS" in text
+    assert NOTHING_DONE not in text
+    assert NOT_SEEN not in text
+
+
 def test_approving_from_the_page(asked: AccessRequest, bob: User, client_for: ClientFor) -> None:
     page = client_for(bob).post(f"/requests/{asked.code}/decide/", decision(asked))
 

@@ -355,7 +355,7 @@ def test_workers_are_told_only_after_the_commit(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     told: list[tuple[str, int]] = []
-    monkeypatch.setattr(tasks, "nudge", lambda task, pk: told.append((task.name, pk)))
+    monkeypatch.setattr(tasks, "nudge", lambda task, pk, **_: told.append((task.name, pk)))
     with django_capture_on_commit_callbacks() as callbacks:
         grant = approve(ask(alice, offer), bob)
         assert told == []
