@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from audit.clock import database_now
 from provisioning import lifecycle
 from provisioning.aws import iam
 from provisioning.aws.errors import AwsError, Kind
@@ -207,6 +208,7 @@ class _Run:
                 if not self._stays(step):
                     iam.apply(clients.on(step.side), step)
                     self._note(step, done)
+                    self._put_back(clients, step)
         except AwsError as error:
             if error.kind is not Kind.EXISTS:
                 raise
@@ -217,6 +219,7 @@ class _Run:
         if beside is not None:
             beside.result()
             self._note(alone[0], done)
+            self._put_back(clients, alone[0])
         # A group is not kept after a step, so it has to be read again.
         whole = len(alone) <= 1 and all(isinstance(step, MEMBERSHIP) for step in alone)
         return plan.after(found, done) if whole else None
@@ -242,6 +245,22 @@ class _Run:
         if needed:
             self._keep(True)
         return needed
+
+    def _put_back(self, clients: iam.Clients, step: PlanStep) -> None:
+        """Give the membership back where another access of the user's needs it by now.
+
+        AWS removes without conditions. Between our question and its answer another access may have
+        been approved, and its worker may have seen the membership that we take away; and a worker
+        that stood still comes minutes late. Nothing is given that nobody approved (I12): what
+        should not have been done is undone, also when the claim is lost meanwhile.
+        """
+        if not isinstance(step, RemoveUserFromGroup):
+            return
+        # The database is asked anew: our own clock stands still with a machine that is suspended.
+        if others_need_membership(self.grant, max(self.now(), database_now())):
+            back = AddUserToGroup(group=step.group, user=step.user)
+            iam.apply(clients.on(back.side), back)
+            log.warning("membership_put_back", user=step.user, group=step.group)
 
     def _note(self, step: PlanStep, done: list[PlanStep]) -> None:
         log.info("step_done", call=step.call)

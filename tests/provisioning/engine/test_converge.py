@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management import call_command
+from django.db.models import F
 
 import accounts.services
 from accounts.models import AccountPair, AwsAccount, IamIdentity, Offer, User
@@ -15,8 +16,9 @@ from audit.models import AuditEvent
 from provisioning import lifecycle, services, specs
 from provisioning.core import plan
 from provisioning.core.states import Phase
-from provisioning.engine import converge, onboard, switch_groups
+from provisioning.engine import converge, onboard, pacing, switch_groups
 from provisioning.engine import preview as preview_module
+from provisioning.engine import settle as settling
 from provisioning.models import AccessRequest, Grant
 from tests.aws_world import Approved, Aws, only_statement, refused_code
 from tests.factories import AccountPairFactory, AwsAccountFactory, GrantFactory, first_stage
@@ -672,6 +674,43 @@ def test_access_approved_while_another_one_ends_keeps_the_membership(
 
     assert f"switch-to-{TARGET}" in aws.groups_of(SOURCE, "userA")
     assert settle(second[0]).phase == "active"
+
+
+@pytest.mark.parametrize("superseded", [False, True])
+def test_a_membership_that_is_taken_away_too_late_is_put_back(
+    superseded: bool, approved: Approved, aws: Aws, dana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker stood still between its question and its call, while others went on."""
+    first, group = settle(approved()), f"switch-to-{TARGET}"
+    services.revoke(person=dana, grant=first, reason="Wrong account.")
+    second = settle(approved())
+    asked = specs.others_need_membership
+
+    def asked_before(grant: Grant, now: datetime) -> bool:
+        if group in aws.groups_of(SOURCE, "userA"):
+            return False
+        if superseded:
+            Grant.objects.filter(pk=first.pk).update(generation=F("generation") + 1)
+        return asked(grant, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settling, "others_need_membership", asked_before)
+        assert settle(first).phase == ("active" if superseded else "ended")
+
+    assert group in aws.groups_of(SOURCE, "userA")
+    aws.enter("userA", role_arn(second))
+
+
+def test_two_accesses_that_end_together_leave_no_membership(
+    approved: Approved, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = settle(approved()), settle(approved())
+    over = max(first.ends_at, second.ends_at) + timedelta(seconds=1)
+    for module in (converge, pacing):
+        monkeypatch.setattr(module, "database_now", lambda: over)
+
+    assert [settle(one).phase for one in (first, second)] == ["ended", "ended"]
+    assert f"switch-to-{TARGET}" not in aws.groups_of(SOURCE, "userA")
 
 
 def test_a_provision_that_is_refused_for_good_is_undone_and_told(
