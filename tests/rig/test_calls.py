@@ -12,10 +12,14 @@ from tests.rig.operations import named
 from tests.rig.shares import Share
 from tests.rig.stand import LEASE_AND_MORE, TARGET, Rig, fresh
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
+# The rig plays more of the same, so `make test` need not.
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.faults,
+    pytest.mark.slow,
+]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["provision", "extend", "revoke", "expire"])
 def test_whatever_goes_wrong_once_is_told_and_got_over(
     rig: Rig, name: str, subtests: pytest.Subtests
