@@ -167,7 +167,7 @@ def test_what_nobody_approved_says_that_nothing_was_done(
     text = client_for(bob).get(asked.get_absolute_url()).content.decode()
 
     assert "asked for" in text
-    assert "What would be done in AWS" in text
+    assert "What would have been done in AWS" in text
     assert NOTHING_DONE in text
     assert NOT_SEEN not in text
 
