@@ -18,7 +18,7 @@ class GroupForm(RegistryForm):
         label="Members",
         queryset=User.objects.none(),
         required=False,
-        help_text="They get everything that offers give to this group: asking, deciding, or both.",
+        help_text="They get all that offers give to this group: asking, deciding, emergencies.",
     )
 
     class Meta:
