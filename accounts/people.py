@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from accounts import four_eyes, snapshots
 from accounts.four_eyes import Change, guarded
@@ -100,6 +101,28 @@ def store_person(
     # With the second admin the rule comes on by itself.
     four_eyes.settle()
     return person
+
+
+def change_own_password(*, person: User, password: str) -> None:
+    """Store the new password of somebody who has just proved the old one, with the event.
+
+    Raises ValidationError if the old one is theirs no more.
+    """
+    with transaction.atomic():
+        stored = User.objects.select_for_update().get(pk=person.pk)
+        if stored.password != person.password:
+            message = "Your password was changed meanwhile. Sign in again with the new one."
+            raise ValidationError({"old_password": ValidationError(message, code="stale")})
+        person.set_password(password)
+        # Nothing else: role and rights may have been changed since this person was read.
+        person.save(update_fields=["password"])
+        append(
+            kind="user:password:changed",
+            actor=person.username,
+            subject=f"user:{person.pk}",
+            sentence=f"{person.label} changed their own password.",
+            data={"name": person.username},
+        )
 
 
 # --- Groups ----------------------------------------------------------------------------------
