@@ -75,9 +75,7 @@ def own_password(request: HttpRequest) -> HttpResponse:
     form = OwnPasswordForm(person, request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            people.change_own_password(
-                person=person, password=form.cleaned_data["new_password1"]
-            )
+            people.change_own_password(person=person, password=form.cleaned_data["new_password1"])
         except ValidationError as error:
             form.add_error(None, error)
         else:
