@@ -15,8 +15,8 @@ from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from accounts import four_eyes
 from accounts.authz import may_change_registry, person_of
+from accounts.four_eyes import second_admin
 from accounts.models import (
     AccessProfile,
     AccountPair,
@@ -124,7 +124,7 @@ class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # Th
             raise Http404
         if person.pk == person_of(request).pk:
             return redirect("own-password")
-        if four_eyes.holds() and four_eyes.is_needed_in_person(person):
+        if second_admin.holds() and second_admin.is_needed_in_person(person):
             return self._password_refused(request, person)
         with transaction.atomic():
             return super().user_change_password(request, id, form_url)
