@@ -450,6 +450,52 @@ def test_a_pause_of_one_person_keeps_nobody_else_away(
     assert not answer.allowed
 
 
+PAUSED = "and paused new requests. Ask an admin to lift the pause."
+
+
+@pytest.mark.parametrize("of_everybody", [True, False])
+def test_whose_requests_are_paused_reads_so_above_all_offers(
+    of_everybody: bool, offer: Offer, alice: User, dana: User, client_for: ClientFor
+) -> None:
+    whose = "everybody" if of_everybody else "Alice Ashby"
+    stop = press(dana, None if of_everybody else alice, pause=True)
+    browser = client_for(alice)
+
+    shown = browser.get("/offers/").content.decode()
+    red_button.lift(actor=dana, stop=stop)
+
+    said = f"<p>An admin has ended all access of {whose} {PAUSED}</p>"
+    above, _, cards = shown.partition("<article")
+    assert said in above
+    assert "Admin whom you can ask:" in above
+    # Each offer still says so, for whoever comes to it by a search.
+    assert said in cards
+    assert PAUSED not in browser.get("/offers/").content.decode()
+
+
+def test_who_is_open_to_nothing_reads_of_a_pause_too(
+    charlie: User, dana: User, client_for: ClientFor
+) -> None:
+    press(dana, pause=True)
+
+    shown = client_for(charlie).get("/offers/").content.decode()
+
+    assert f"<p>An admin has ended all access of everybody {PAUSED}</p>" in shown
+    assert "Admin whom you can ask:" in shown
+
+
+def test_a_pause_of_something_else_is_told_at_its_offers_only(
+    offer: Offer, alice: User, bob: User, dana: User, client_for: ClientFor
+) -> None:
+    press(dana, offer.pair, pause=True)
+    press(dana, bob, pause=True)
+
+    above, _, cards = client_for(alice).get("/offers/").content.decode().partition("<article")
+
+    assert PAUSED not in above
+    assert cards.count(PAUSED) == 1
+
+
 def test_a_pause_is_lifted_once(alice: User, dana: User) -> None:
     stop = press(dana, alice, pause=True)
     red_button.lift(actor=dana, stop=stop)
