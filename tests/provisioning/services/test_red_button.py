@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import AccountPair, AwsAccount, Offer, User
@@ -668,6 +669,40 @@ def test_a_pause_is_shown_and_lifted_on_the_page(
     assert "The pause is lifted: people can ask again." in answer.content.decode()
     stop.refresh_from_db()
     assert stop.lifted_by == "dana"
+
+
+def test_who_pressed_and_who_lifted_it_are_named_in_full(
+    alice: User, dana: User, frank: User, erin: User, client_for: ClientFor
+) -> None:
+    stop = press(dana, alice, pause=True)
+    browser = client_for(erin)
+
+    shown = browser.get("/red-button/").content.decode()
+    red_button.lift(actor=frank, stop=stop)
+    page = browser.get(stop.get_absolute_url()).content.decode()
+
+    assert "was ended</a> by Dana Dahl," in shown
+    assert '<td data-label="By">Dana Dahl</td>' in shown
+    assert "<p>Dana Dahl pressed the red button" in page
+    assert "Frank Fischer lifted the pause" in page
+
+
+def test_names_of_the_red_button_are_read_in_one_go(
+    dana: User, client_for: ClientFor, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    browser = client_for(dana)
+
+    def press_as_another() -> None:
+        admin = UserFactory.create(role=User.Role.ADMIN)
+        press(admin, UserFactory.create(), pause=True)
+
+    press_as_another()
+    with CaptureQueriesContext(connection) as one:
+        browser.get("/red-button/")
+    for _ in range(4):
+        press_as_another()
+    with django_assert_num_queries(len(one)):
+        browser.get("/red-button/")
 
 
 @pytest.mark.parametrize("page", ["/red-button/?q=a", "/red-button/everything/"])
