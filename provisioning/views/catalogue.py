@@ -13,7 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.models import Offer, User
-from accounts.services import star as star_offer
+from accounts.services.offers import star as star_offer
 from accounts.stages import needed
 from audit.clock import database_now
 from provisioning import authz, services

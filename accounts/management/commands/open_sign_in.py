@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import guesses
 from accounts.models import User
-from accounts.people import SHELL
+from accounts.services.common import SHELL
 
 
 class Command(BaseCommand):

@@ -18,7 +18,8 @@ from accounts.models import Proposal
 
 PAGE: Final = 50
 """Rows of one page of a list."""
-"""Events that a page shows of something's past."""
+STOP_POLLING: Final = 286
+"""htmx stops asking when it gets this status."""
 
 form_view = require_http_methods(["GET", "HEAD", "POST"])
 

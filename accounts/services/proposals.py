@@ -11,7 +11,6 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts import people, services
 from accounts.four_eyes import second_admin, snapshots
 from accounts.four_eyes.gate import Change, facts
 from accounts.four_eyes.snapshots import key
@@ -19,6 +18,9 @@ from accounts.four_eyes.widening import Kind
 from accounts.models import AccessProfile, Proposal, User
 from accounts.models.proposals import fingerprint
 from accounts.refusals import Refused, refusals_recorded
+from accounts.services import groups, offers, people, profiles
+from accounts.services.common import SHELL
+from accounts.services.second_admin import store_second_admin
 from audit.clock import database_now
 from audit.models import append
 
@@ -194,12 +196,12 @@ def _change(proposal: Proposal) -> Change:
     before: Any
     match kind:
         case Kind.OFFER:
-            before, after = services.offer_today(proposal.about, after)
+            before, after = offers.offer_today(proposal.about, after)
         case Kind.PROFILE:
-            before = services.version_before(_row(AccessProfile, proposal.about))
+            before = profiles.version_before(_row(AccessProfile, proposal.about))
         case Kind.GROUP:
             group = _group(proposal)
-            change = people.group_change(group, _group_after(group, after))
+            change = groups.group_change(group, _group_after(group, after))
             before, after = change.before, change.after
         case Kind.PERSON:
             before = people.person_change(_row(User, proposal.about), after).before
@@ -232,18 +234,18 @@ def _group_after(group: Group, after: Any) -> Any:
 
 def _store(proposal: Proposal) -> None:
     """Store the change by the function that stores a direct one, with all its checks."""
-    actor: User | str = proposal.proposed_by or people.SHELL
+    actor: User | str = proposal.proposed_by or SHELL
     after, noted = proposal.after, {"proposal": proposal.pk}
     match Kind(proposal.kind):
         case Kind.OFFER:
-            services.store_offer_from(proposal.about, after, actor=actor, **noted)
+            offers.store_offer_from(proposal.about, after, actor=actor, **noted)
         case Kind.PROFILE:
-            services.store_version_from(
+            profiles.store_version_from(
                 after, actor=actor, profile=_row(AccessProfile, proposal.about), **noted
             )
         case Kind.GROUP:
             members = User.objects.filter(pk__in=[key(one) for one in after["members"]])
-            people.store_group(
+            groups.store_group(
                 actor=actor,
                 group=_group(proposal),
                 name=after["name"],
@@ -259,4 +261,4 @@ def _store(proposal: Proposal) -> None:
                 **noted,
             )
         case Kind.SECOND_ADMIN:
-            people.store_second_admin(actor=actor, on=after["on"], by=proposal)
+            store_second_admin(actor=actor, on=after["on"], by=proposal)

@@ -1,158 +1,28 @@
-"""Pages of who may what: people's roles, groups, proposals, the second admin."""
+"""Pages of proposals, and of the second admin who decides on them."""
 
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import guesses, people, proposals
 from accounts.authz import admin_required, person_of, registry_readable
-from accounts.four_eyes import second_admin, snapshots
+from accounts.forms import ReasonForm, ShowForm
+from accounts.four_eyes import second_admin
 from accounts.models import Proposal, SecondAdmin, User
-from accounts.proposals import Stale
 from accounts.refusals import Refused
-from accounts.rule_forms import GroupForm, PersonForm, ReasonForm, ShowForm
-from accounts.view_parts import (
-    form_page,
-    form_view,
-    open_proposal,
-    page,
-    paged,
-    posted,
-    proposing,
-)
+from accounts.services import proposals
+from accounts.services.proposals import Stale
+from accounts.services.second_admin import switch_second_admin
+from accounts.views.common import form_view, open_proposal, page, paged, posted, proposing
 from audit.models import AuditEvent
-
-# --- People ----------------------------------------------------------------------------------
-
-
-@form_view
-@registry_readable
-def person(request: HttpRequest, pk: int) -> HttpResponse:
-    """Somebody's role, groups and history; admins change the role here."""
-    shown = get_object_or_404(User, pk=pk)
-    if request.method == "POST":
-        return _person_changed(request, pk)
-    return _person_page(request, shown, PersonForm(instance=shown))
-
-
-@proposing
-@admin_required
-def _person_changed(request: HttpRequest, pk: int) -> HttpResponse:
-    stored = get_object_or_404(User, pk=pk)
-    form = PersonForm(request.POST, instance=get_object_or_404(User, pk=pk))
-
-    def save() -> None:
-        people.change_person(
-            actor=person_of(request),
-            person=stored,
-            role=form.cleaned_data["role"],
-            is_active=form.cleaned_data.get("is_active", True),
-            reason=form.reason,
-        )
-
-    if form.saved(save):
-        messages.success(request, f"{stored.label} is changed.")
-        return redirect("accounts:person", pk)
-    return _person_page(request, get_object_or_404(User, pk=pk), form)
-
-
-def _person_page(request: HttpRequest, shown: User, form: PersonForm) -> HttpResponse:
-    return form_page(
-        request,
-        "person.html",
-        form,
-        person=shown,
-        groups=shown.groups.order_by("name"),
-        events=AuditEvent.objects.latest_about(f"user:{shown.pk}"),
-        waiting=open_proposal(f"user:{shown.pk}"),
-        guessed=guesses.closed_for(shown),
-    )
-
-
-@require_POST
-@admin_required
-def person_open_sign_in(request: HttpRequest, pk: int) -> HttpResponse:
-    """Let somebody try their password at once, who would have to wait."""
-    shown, admin = get_object_or_404(User, pk=pk), person_of(request)
-    if guesses.open_again(actor=admin.username, label=admin.label, person=shown):
-        messages.success(request, f"{shown.label} can try to sign in again at once.")
-    else:
-        messages.info(request, f"Nothing keeps {shown.label} from trying to sign in.")
-    return redirect("accounts:person", pk)
-
-
-# --- Groups ----------------------------------------------------------------------------------
-
-
-@form_view
-@proposing
-@admin_required
-def group_new(request: HttpRequest) -> HttpResponse:
-    """Make a group."""
-    form = GroupForm(posted(request))
-    if _group_saved(request, form, Group()):
-        messages.success(request, f"The group {form.cleaned_data['name']} is made.")
-        return redirect("accounts:people")
-    return form_page(request, "group.html", form, group=None)
-
-
-@form_view
-@registry_readable
-def group(request: HttpRequest, pk: int) -> HttpResponse:
-    """One group: who is in it, and what that gives them."""
-    if request.method == "POST":
-        return _group_changed(request, pk)
-    shown = get_object_or_404(Group, pk=pk)
-    return _group_page(request, shown, GroupForm(instance=shown))
-
-
-@proposing
-@admin_required
-def _group_changed(request: HttpRequest, pk: int) -> HttpResponse:
-    stored = get_object_or_404(Group, pk=pk)
-    form = GroupForm(request.POST, instance=get_object_or_404(Group, pk=pk))
-    if _group_saved(request, form, stored):
-        messages.success(request, f"The group {stored.name} is changed.")
-        return redirect("accounts:group", pk)
-    return _group_page(request, get_object_or_404(Group, pk=pk), form)
-
-
-def _group_saved(request: HttpRequest, form: GroupForm, group: Group) -> bool:
-    return form.saved(
-        lambda: people.save_group(
-            actor=person_of(request),
-            group=group,
-            name=form.cleaned_data["name"],
-            members=form.cleaned_data["members"],
-            reason=form.reason,
-        )
-    )
-
-
-def _group_page(request: HttpRequest, shown: Group, form: GroupForm) -> HttpResponse:
-    return form_page(
-        request,
-        "group.html",
-        form,
-        group=shown,
-        members=shown.user_set.order_by("first_name", "last_name", "username"),
-        uses=snapshots.uses_of(shown),
-        events=AuditEvent.objects.latest_about(f"group:{shown.pk}"),
-        waiting=open_proposal(f"group:{shown.pk}"),
-    )
-
-
-# --- Proposals -------------------------------------------------------------------------------
 
 
 @require_GET
 @registry_readable
-def proposal_list(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponse:
     """Changes that wait for a second admin, and what became of earlier ones."""
     form = ShowForm(request.GET)
     if not form.is_valid():
@@ -185,7 +55,7 @@ def _rule() -> dict[str, Any]:
 
 @require_GET
 @registry_readable
-def proposal(request: HttpRequest, pk: int) -> HttpResponse:
+def show(request: HttpRequest, pk: int) -> HttpResponse:
     """One proposal with what differs; admins confirm, reject or withdraw it here."""
     return _proposal_page(request, pk, ReasonForm())
 
@@ -235,21 +105,21 @@ def _address_of(shown: Proposal) -> tuple[str, int] | None:
 
 @require_POST
 @registry_readable
-def proposal_confirm(request: HttpRequest, pk: int) -> HttpResponse:
+def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     """Confirm: the change is made now."""
     return _decided(request, pk, "confirm")
 
 
 @require_POST
 @registry_readable
-def proposal_reject(request: HttpRequest, pk: int) -> HttpResponse:
+def reject(request: HttpRequest, pk: int) -> HttpResponse:
     """Reject: the change is never made."""
     return _decided(request, pk, "reject")
 
 
 @require_POST
 @registry_readable
-def proposal_withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """Take one's own proposal back."""
     return _decided(request, pk, "withdraw")
 
@@ -296,15 +166,13 @@ def _tell(form: ReasonForm, refused: ValidationError) -> None:
 @form_view
 @proposing
 @admin_required
-def second_admin_switch(request: HttpRequest) -> HttpResponse:
+def second_admin_page(request: HttpRequest) -> HttpResponse:
     """Switch the rule on, or propose to switch it off."""
     form = ReasonForm(posted(request))
     on = not second_admin.holds()
     if request.method == "POST" and form.is_valid():
         try:
-            people.switch_second_admin(
-                actor=person_of(request), on=on, reason=form.cleaned_data["reason"]
-            )
+            switch_second_admin(actor=person_of(request), on=on, reason=form.cleaned_data["reason"])
         except ValidationError as error:
             errors = error.update_error_dict({})
             for one in (one for those in errors.values() for one in those):

@@ -1,4 +1,4 @@
-"""Forms of groups, roles, the second admin and proposals. No writes: services have those."""
+"""Forms of groups, and of what somebody may do."""
 
 from typing import Any, ClassVar
 
@@ -6,8 +6,9 @@ from django import forms
 from django.contrib.auth.models import Group
 from django.db.models import Q
 
-from accounts.forms import NO_COMPLETION, PeopleChoice, RegistryForm
-from accounts.models import Proposal, User
+from accounts.forms.common import RegistryForm
+from accounts.forms.fields import NO_COMPLETION, PeopleChoice
+from accounts.models import User
 
 
 class GroupForm(RegistryForm):
@@ -62,28 +63,3 @@ class PersonForm(RegistryForm):
         if self.instance.is_active:
             # Switching off has a page of its own, which ends their access first.
             del self.fields["is_active"]
-
-
-class ReasonForm(forms.Form):
-    """Why somebody decides on a proposal, or switches the second admin."""
-
-    reason = forms.CharField(
-        max_length=1000,
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="It stays in the audit log.",
-    )
-
-
-class ShowForm(forms.Form):
-    """Which proposals a page lists."""
-
-    show = forms.ChoiceField(
-        label="Show",
-        required=False,
-        choices=[
-            ("", "Waiting"),
-            *((one.value, one.label) for one in Proposal.State if one != Proposal.State.OPEN),
-            ("all", "All"),
-        ],
-    )
