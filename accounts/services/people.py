@@ -1,8 +1,9 @@
-"""Use cases of people: their roles, and who signs in again."""
+"""Use cases of people: their roles, who signs in again, and their passwords."""
 
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from accounts.four_eyes import second_admin, snapshots
 from accounts.four_eyes.gate import Change, Proposed, guarded
@@ -81,6 +82,28 @@ def store_person(
     # With the second admin the rule comes on by itself.
     second_admin.settle()
     return person
+
+
+def change_own_password(*, person: User, password: str) -> None:
+    """Store the new password of somebody who has just proved the old one, with the event.
+
+    Raises ValidationError if the old one is theirs no more.
+    """
+    with transaction.atomic():
+        stored = User.objects.select_for_update().get(pk=person.pk)
+        if stored.password != person.password:
+            message = "Your password was changed meanwhile. Sign in again with the new one."
+            raise ValidationError({"old_password": ValidationError(message, code="stale")})
+        person.set_password(password)
+        # Nothing else: role and rights may have been changed since this person was read.
+        person.save(update_fields=["password"])
+        append(
+            kind="user:password:changed",
+            actor=person.username,
+            subject=f"user:{person.pk}",
+            sentence=f"{person.label} changed their own password.",
+            data={"name": person.username},
+        )
 
 
 def raise_from_shell(person: User) -> Proposal | None:
