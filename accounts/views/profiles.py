@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.authz import admin_required, person_of, registry_readable
 from accounts.drafts import Draft, examples
 from accounts.forms import ProfileForm, VersionForm
-from accounts.models import AccessProfile
+from accounts.models import AccessProfile, User
 from accounts.permissions import catalogue, managed
 from accounts.services.profiles import add_profile, add_profile_version, standard_offers
 from accounts.views.common import (
@@ -38,11 +38,13 @@ def index(request: HttpRequest) -> HttpResponse:
 def show(request: HttpRequest, pk: int) -> HttpResponse:
     """One profile with all its versions."""
     shown = get_object_or_404(AccessProfile, pk=pk)
+    versions = list(shown.versions.order_by("-number"))
     return page(
         request,
         "profile.html",
         profile=shown,
-        versions=list(shown.versions.order_by("-number")),
+        versions=versions,
+        names=User.objects.labels_of(one.created_by for one in versions),
         sources=(catalogue.source(), managed.source()),
         offers=shown.offers.with_accounts().prefetch_related("stages", "profile__versions"),
         waiting=open_proposal(shown.subject),
