@@ -15,8 +15,8 @@ from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from accounts import four_eyes
 from accounts.authz import may_change_registry, person_of
+from accounts.four_eyes import second_admin
 from accounts.models import (
     AccessProfile,
     AccountPair,
@@ -27,13 +27,11 @@ from accounts.models import (
     ProfileVersion,
     User,
 )
-from accounts.sign_in import OwnPasswordForm
 from audit.admin import ReadOnlyAdmin
 from audit.models import append
 
 admin.site.site_header = "Sallyport: people"
 admin.site.site_title = "Sallyport"
-admin.site.password_change_form = OwnPasswordForm
 admin.site.unregister(Group)
 
 
@@ -118,13 +116,15 @@ class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # Th
         """Change somebody's password, in one transaction with its event.
 
         Whoever sets it could sign in as them: so not that of another person who decides or gets
-        access without a decision, where it takes two to widen access.
+        access without a decision, where it takes two to widen access. And not one's own, which
+        is changed by whoever knows the old one.
         """
         person = self.get_object(request, unquote(id))
         if person is None:
             raise Http404
-        of_another = person.pk != person_of(request).pk
-        if of_another and four_eyes.holds() and four_eyes.is_needed_in_person(person):
+        if person.pk == person_of(request).pk:
+            return redirect("own-password")
+        if second_admin.holds() and second_admin.is_needed_in_person(person):
             return self._password_refused(request, person)
         with transaction.atomic():
             return super().user_change_password(request, id, form_url)

@@ -6,14 +6,14 @@ takes them away (ADR 32); a review has its second person already, and `reviews` 
 
 from django.contrib.auth.models import Group
 
-from accounts import four_eyes
+from accounts.four_eyes import second_admin
 from accounts.models import ApprovalStage, Offer, User
 from audit.models import append
 
 
 def no_longer_asks(*, actor: str, offer: Offer, person: User, reason: str) -> bool:
     """Take somebody from those whom an offer names by name. False when they were not named."""
-    four_eyes.locked_rule()
+    second_admin.locked_rule()
     named = Offer.eligible_users.through.objects.filter(offer=offer, user=person)
     if not named.delete()[0]:
         return False
@@ -23,7 +23,7 @@ def no_longer_asks(*, actor: str, offer: Offer, person: User, reason: str) -> bo
 
 def no_longer_decides(*, actor: str, offer: Offer, person: User, reason: str) -> bool:
     """Take somebody from every stage of an offer that names them. False when none did."""
-    four_eyes.locked_rule()
+    second_admin.locked_rule()
     named = ApprovalStage.people.through.objects.filter(approvalstage__offer=offer, user=person)
     if not named.delete()[0]:
         return False
@@ -45,7 +45,7 @@ def _tell(actor: str, offer: Offer, sentence: str, reason: str, person: User, re
 
 def leaves_group(*, actor: str, group: Group, person: User, reason: str) -> bool:
     """Take somebody out of a group. False when they were not in it."""
-    four_eyes.locked_rule()
+    second_admin.locked_rule()
     if not User.groups.through.objects.filter(group=group, user=person).delete()[0]:
         return False
     append(

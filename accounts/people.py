@@ -9,11 +9,12 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
-from accounts import four_eyes, snapshots
-from accounts.four_eyes import Change, guarded
+from accounts.four_eyes import second_admin, snapshots
+from accounts.four_eyes.gate import Change, Proposed, guarded
+from accounts.four_eyes.widening import Kind, Snapshot
 from accounts.models import Proposal, SecondAdmin, User
-from accounts.widening import Kind, Snapshot
 from audit.models import append
 
 SHELL = "system:shell"
@@ -98,8 +99,30 @@ def store_person(
         data={"name": person.username, "role": role, "is_active": is_active, **facts},
     )
     # With the second admin the rule comes on by itself.
-    four_eyes.settle()
+    second_admin.settle()
     return person
+
+
+def change_own_password(*, person: User, password: str) -> None:
+    """Store the new password of somebody who has just proved the old one, with the event.
+
+    Raises ValidationError if the old one is theirs no more.
+    """
+    with transaction.atomic():
+        stored = User.objects.select_for_update().get(pk=person.pk)
+        if stored.password != person.password:
+            message = "Your password was changed meanwhile. Sign in again with the new one."
+            raise ValidationError({"old_password": ValidationError(message, code="stale")})
+        person.set_password(password)
+        # Nothing else: role and rights may have been changed since this person was read.
+        person.save(update_fields=["password"])
+        append(
+            kind="user:password:changed",
+            actor=person.username,
+            subject=f"user:{person.pk}",
+            sentence=f"{person.label} changed their own password.",
+            data={"name": person.username},
+        )
 
 
 # --- Groups ----------------------------------------------------------------------------------
@@ -191,15 +214,15 @@ def switch_second_admin(*, actor: User, on: bool, reason: str = "") -> None:
     """
 
     def prepare() -> Change:
-        is_on = four_eyes.settle()
+        is_on = second_admin.settle()
         if on == is_on:
             message = f"It is {'on' if on else 'off'} already."
             raise ValidationError(message, code="nothing_to_switch")
-        if on and four_eyes.admins() < 2:
+        if on and second_admin.admins() < 2:
             message = "Make somebody else an admin first: nobody could confirm anything."
             raise ValidationError(message, code="one_admin_only")
         title = f"Switch the second admin {'on' if on else 'off'}."
-        return Change(Kind.SECOND_ADMIN, four_eyes.RULE, title, {"on": is_on}, {"on": on})
+        return Change(Kind.SECOND_ADMIN, second_admin.RULE, title, {"on": is_on}, {"on": on})
 
     guarded(prepare, lambda: store_second_admin(actor=actor, on=on), actor=actor, reason=reason)
 
@@ -208,7 +231,9 @@ def store_second_admin(*, actor: User | str, on: bool, by: Proposal | None = Non
     """Store that the rule is on, or off by a confirmed proposal."""
     state = SecondAdmin.State.ON if on else SecondAdmin.State.OFF
     sentence = f"{_label(actor)} switched the second admin {state}."
-    four_eyes.switch(four_eyes.locked_rule(), state, actor=_name(actor), sentence=sentence, by=by)
+    second_admin.switch(
+        second_admin.locked_rule(), state, actor=_name(actor), sentence=sentence, by=by
+    )
 
 
 # --- From the command line -------------------------------------------------------------------
@@ -221,11 +246,11 @@ def raise_from_shell(person: User) -> Proposal | None:
     then. Without any admin it takes effect at once: this is how the first one is made, and how an
     installation without admins is mended.
     """
-    if four_eyes.admins() == 0:
+    if second_admin.admins() == 0:
         store_person(actor=SHELL, person=person, role=User.Role.ADMIN, is_active=True)
         return None
     try:
         change_person(actor=SHELL, person=person, role=User.Role.ADMIN, is_active=True)
-    except four_eyes.Proposed as waiting:
+    except Proposed as waiting:
         return waiting.proposal
     return None

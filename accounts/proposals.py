@@ -11,13 +11,14 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts import four_eyes, people, services, snapshots
-from accounts.four_eyes import Change, facts
+from accounts import people, services
+from accounts.four_eyes import second_admin, snapshots
+from accounts.four_eyes.gate import Change, facts
+from accounts.four_eyes.snapshots import key
+from accounts.four_eyes.widening import Kind
 from accounts.models import AccessProfile, Proposal, User
 from accounts.models.proposals import fingerprint
 from accounts.refusals import Refused, refusals_recorded
-from accounts.snapshots import key
-from accounts.widening import Kind
 from audit.clock import database_now
 from audit.models import append
 
@@ -64,7 +65,7 @@ def confirm(*, admin: User, proposal: Proposal, reason: str = "") -> None:
 @transaction.atomic
 def _confirm(admin: User, proposal: Proposal, reason: str) -> str:
     """Confirm, and nothing; or let it lapse, and why."""
-    four_eyes.locked_rule()
+    second_admin.locked_rule()
     proposal = _locked(proposal)
     _refuse(admin, proposal)
     if why := why_stale(proposal):
@@ -203,7 +204,7 @@ def _change(proposal: Proposal) -> Change:
         case Kind.PERSON:
             before = people.person_change(_row(User, proposal.about), after).before
         case Kind.SECOND_ADMIN:
-            before = {"on": four_eyes.holds()}
+            before = {"on": second_admin.holds()}
     return Change(kind, proposal.about, title, before, after)
 
 

@@ -9,8 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import four_eyes, guesses, people, proposals, snapshots
+from accounts import guesses, people, proposals
 from accounts.authz import admin_required, person_of, registry_readable
+from accounts.four_eyes import second_admin, snapshots
 from accounts.models import Proposal, SecondAdmin, User
 from accounts.proposals import Stale
 from accounts.refusals import Refused
@@ -175,10 +176,10 @@ def _rule() -> dict[str, Any]:
     """The second admin, as pages tell of it."""
     state = SecondAdmin.objects.filter(pk=1).first()
     return {
-        "holds": four_eyes.holds(),
+        "holds": second_admin.holds(),
         "since": state.changed_at if state else None,
-        "admins": four_eyes.admins(),
-        "waiting": open_proposal(four_eyes.RULE),
+        "admins": second_admin.admins(),
+        "waiting": open_proposal(second_admin.RULE),
     }
 
 
@@ -295,10 +296,10 @@ def _tell(form: ReasonForm, refused: ValidationError) -> None:
 @form_view
 @proposing
 @admin_required
-def second_admin(request: HttpRequest) -> HttpResponse:
+def second_admin_switch(request: HttpRequest) -> HttpResponse:
     """Switch the rule on, or propose to switch it off."""
     form = ReasonForm(posted(request))
-    on = not four_eyes.holds()
+    on = not second_admin.holds()
     if request.method == "POST" and form.is_valid():
         try:
             people.switch_second_admin(

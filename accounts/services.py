@@ -14,8 +14,11 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Count, Max
 
-from accounts import snapshots, switch_groups
-from accounts.four_eyes import Change, Proposed, guarded
+from accounts import switch_groups
+from accounts.four_eyes import snapshots
+from accounts.four_eyes.gate import Change, Proposed, guarded
+from accounts.four_eyes.snapshots import key
+from accounts.four_eyes.widening import Kind, Snapshot
 from accounts.models import (
     AccessProfile,
     AccountPair,
@@ -29,9 +32,7 @@ from accounts.models import (
     User,
     people_demanded_by,
 )
-from accounts.snapshots import key
 from accounts.stages import MOST_STAGES
-from accounts.widening import Kind, Snapshot
 from audit.clock import database_now
 from audit.models import append
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.authz import may_change_registry, person_of
 from accounts.forms import RegistryForm
-from accounts.four_eyes import Proposed
+from accounts.four_eyes.gate import Proposed
 from accounts.models import Proposal
 
 PAGE: Final = 50

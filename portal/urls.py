@@ -17,7 +17,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/", include("reviews.urls")),
     path("sign-in/", views.SignInView.as_view(), name="login"),
     path("sign-out/", auth_views.LogoutView.as_view(), name="logout"),
+    path("password/", views.own_password, name="own-password"),
     path("django-admin/login/", views.admin_sign_in),
+    # One door here, too: the site's own page neither counts guesses nor records the change.
+    path("django-admin/password_change/", RedirectView.as_view(pattern_name="own-password")),
     path("django-admin/", admin.site.urls),
     path(
         "favicon.ico",

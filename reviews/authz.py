@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from accounts import four_eyes
+from accounts.four_eyes import second_admin
 from accounts.models import User
 from accounts.refusals import Refused
 from reviews.models import Campaign, Item
@@ -47,11 +47,11 @@ def reasons_against_deciding(
 def reasons_against_taking_deciders(person: User, campaign: Campaign) -> list[str]:
     """Otherwise one admin could take approvers away alone: by a review of their own, or with an
     account that they have made themselves as its reviewer."""
-    if not four_eyes.holds():
+    if not second_admin.holds():
         return []
     if person.pk == campaign.created_by_id:
         return ["You started this review, so another reviewer decides about approvers."]
-    if not four_eyes.stands_beside(person):
+    if not second_admin.stands_beside(person):
         return ["Another admin, or somebody who decides on requests, decides about approvers."]
     return []
 

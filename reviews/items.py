@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.contrib.auth.models import Group
 from django.db.models import Q
 
-from accounts import four_eyes
+from accounts.four_eyes import second_admin
 from accounts.models import ApprovalStage, Offer, User
 from provisioning.models import Grant
 from reviews.models import Campaign, Item
@@ -188,9 +188,9 @@ def _assign(campaign: Campaign, items: Iterable[Item]) -> None:
     about them, where there is one."""
     reviewers = sorted(campaign.reviewers.all(), key=lambda one: one.pk)
     beside = reviewers
-    if four_eyes.holds():
+    if second_admin.holds():
         others = [one for one in reviewers if one.pk != campaign.created_by_id]
-        beside = [one for one in others if four_eyes.stands_beside(one)]
+        beside = [one for one in others if second_admin.stands_beside(one)]
     for item in items:
         asked = beside if item.takes_a_decider else reviewers
         can = [one for one in asked if one.pk != item.person_id]

@@ -11,7 +11,8 @@ import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts import four_eyes, narrowing
+from accounts import narrowing
+from accounts.four_eyes import second_admin
 from accounts.models import Offer, User
 from accounts.refusals import Refused, refusals_recorded
 from audit.clock import database_now
@@ -354,7 +355,7 @@ def _time_out(campaign: Campaign) -> None:
     review that nobody notices.
     """
     waiting = campaign.items.filter(decision=Decision.OPEN)
-    if four_eyes.holds():
+    if second_admin.holds():
         waiting = waiting.with_deciders(taking=False)
     rows = waiting.select_related("person", "offer", "group", "grant", "campaign").order_by("pk")
     batch = list(rows[:BATCH])

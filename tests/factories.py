@@ -288,7 +288,7 @@ class GrantFactory(DjangoModelFactory[Grant]):
     code = LazyAttribute(lambda o: o.request.code)
     identity = LazyAttribute(lambda o: o.request.identity)
     profile_version = LazyAttribute(lambda o: o.request.profile_version)
-    # From the decision on, as in `lifecycle`: no second between the two makes it last longer.
+    # As in `lifecycle`: from the decision on; a second between the two would make it last longer.
     starts_at = LazyAttribute(lambda o: o.decision.decided_at.replace(microsecond=0))
     ends_at = LazyAttribute(lambda o: o.starts_at + o.request.duration)
     next_check_at = LazyAttribute(lambda o: o.starts_at)

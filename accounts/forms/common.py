@@ -7,8 +7,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
-from accounts import four_eyes
 from accounts.constraints import refusal
+from accounts.four_eyes import second_admin
 
 
 def only_in_use(field: forms.Field) -> None:
@@ -26,7 +26,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # Not subscripta
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.may_widen and four_eyes.holds():
+        if self.may_widen and second_admin.holds():
             self.fields["proposal_reason"] = forms.CharField(
                 label="Why, for the second admin",
                 required=False,

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from accounts.constraints import FieldConstraints
-from accounts.widening import Difference, Direction, Kind
+from accounts.four_eyes.widening import Difference, Direction, Kind
 
 if TYPE_CHECKING:
     from accounts.models import User

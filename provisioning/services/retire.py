@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts import four_eyes
+from accounts.four_eyes import second_admin
 from accounts.models import AccountPair, AwsAccount, Offer, User
 from audit.clock import database_now
 from audit.models import append
@@ -93,10 +93,10 @@ class _Deed:
 def _take_out(actor: User, thing: Thing, deed: _Deed) -> None:
     # One change of the rules at a time: a proposal that is confirmed in this very moment would
     # otherwise open again what is closed here.
-    four_eyes.locked_rule()
+    second_admin.locked_rule()
     if isinstance(thing, User):
         # While both admins are there: the rule of the second one must outlive the first's going.
-        four_eyes.settle()
+        second_admin.settle()
     # Read anew: two admins who switch each other off at once would leave nobody.
     require(authz.can_retire(User.objects.get(pk=actor.pk), retired=False))
     found, now = dependents(thing), database_now()

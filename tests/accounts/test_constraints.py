@@ -167,7 +167,7 @@ def test_the_database_refuses(name: str) -> None:
 
 
 def test_every_constraint_of_the_registry_is_tried() -> None:
-    # Those of proposals stand behind triggers and are tried in test_four_eyes; those of counters,
+    # Those of proposals stand behind triggers and are tried in four_eyes; those of counters,
     # which no form shows, in test_sign_in.
     elsewhere = (GuessCounter, Proposal, SecondAdmin)
     own = {one.name for model, one in constraints._constraints() if model not in elsewhere}

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import people
-from accounts.four_eyes import Proposed
+from accounts.four_eyes.gate import Proposed
 from accounts.models import Offer, Proposal, SecondAdmin, User
 from tests.accounts.helpers import page, refused
 from tests.conftest import ClientFor

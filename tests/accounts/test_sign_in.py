@@ -405,31 +405,6 @@ def test_djangos_admin_has_no_sign_in_page_of_its_own(paul: User, client_for: Cl
     assert client_for(paul).get(url).headers["Location"] == reverse("admin:index")
 
 
-def test_guesses_at_the_old_password_are_counted(paul: User, client_for: ClientFor) -> None:
-    User.objects.filter(pk=paul.pk).update(is_staff=True)
-    client, new = client_for(paul), "another long password"
-    url = reverse("admin:password_change")
-
-    def change(old: str) -> Any:
-        sent = {"old_password": old, "new_password1": new, "new_password2": new}
-        return client.post(url, sent)
-
-    for _ in range(5):
-        (error,) = change("wrong").context["form"].errors["old_password"]
-        assert error.startswith("Your old password was entered incorrectly.")
-    with time_machine.travel(database_now(), tick=False):
-        assert change(PASSWORD).context["form"].errors["old_password"] == [
-            WAIT.format("30 seconds")
-        ]
-    assert AuditEvent.objects.get().data["where"] == "where the password is changed"
-    # Signing in is counted apart, so a thief of a session keeps nobody from it.
-    assert _try("paul", PASSWORD).status_code == 302
-
-    _pass_time(31)
-    assert change(PASSWORD).status_code == 302
-    assert not GuessCounter.objects.filter(kind="password").exists()
-
-
 def test_code_that_asks_django_is_counted_too(paul: User) -> None:
     for _ in range(5):
         assert authenticate(username="paul", password="wrong") is None

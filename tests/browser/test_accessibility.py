@@ -19,7 +19,14 @@ type Scheme = Literal["light", "dark"]
 
 PAGES = {
     "": ["/sign-in/"],
-    "alice": ["/access/", "/offers/", "/offers/1/request/", "/approvals/", "/notices/"],
+    "alice": [
+        "/access/",
+        "/offers/",
+        "/offers/1/request/",
+        "/approvals/",
+        "/notices/",
+        "/password/",
+    ],
     "bob": ["/approvals/decided/", "/break-glass/"],
     "charlie": ["/offers/1/break-glass/"],
     "dana": [

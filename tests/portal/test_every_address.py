@@ -29,7 +29,9 @@ SITE = {
     "": (302, 302),
     "sign-in/": (200, 302),
     "sign-out/": (302, 405),
+    "password/": (302, 200),
     "django-admin/login/": (302, 403),
+    "django-admin/password_change/": (302, 302),
     "favicon.ico": (302, 302),
 }
 

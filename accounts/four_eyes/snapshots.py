@@ -1,7 +1,7 @@
-"""A rule as data: how it is, and how it is to be. `accounts.widening` compares two of them.
+"""A rule as data: how it is, and how it is to be. `widening` compares two of them.
 
 Everything of a model is in its snapshot, so a field that is added later is compared without
-anybody thinking of it here; what it means is said in `widening`.
+anybody thinking of it here; what it means is said there.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +12,8 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
 
+from accounts.four_eyes.widening import Snapshot
 from accounts.models import AccessProfile, AccountPair, Offer, ProfileVersion, User
-from accounts.widening import Snapshot
 
 NO_RULES: Final = {"id", "created_at"}
 """Fields that say nothing about what a rule lets happen."""

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.four_eyes.snapshots import fields_of
+from accounts.four_eyes.widening import FIELDS, Direction, Kind, differences, narrows, widens
 from accounts.models import AccessProfile, Offer, ProfileVersion
-from accounts.snapshots import fields_of
-from accounts.widening import FIELDS, Direction, Kind, differences, narrows, widens
 
 WIDENING, NARROWING, NEUTRAL = Direction.WIDENING, Direction.NARROWING, Direction.NEUTRAL
 
