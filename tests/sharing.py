@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 WITH_A_DEMO = ("tests/browser/", "tests/system/test_demo.py")
 
 
-class Sharing(LoadScopeScheduling):
+class Sharing(LoadScopeScheduling):  # type: ignore[misc]  # It has no types.
     """Groups of tests that stay together."""
 
     def _split_scope(self, nodeid: str) -> str:

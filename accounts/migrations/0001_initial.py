@@ -910,7 +910,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "ordering": ["offer", "position"],
+                "ordering": ["offer_id", "position"],
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("offer", "position"), name="stage_position_unique"
@@ -967,7 +967,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "ordering": ["profile", "-number"],
+                "ordering": ["profile_id", "-number"],
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("profile", "number"), name="profile_version_unique"
