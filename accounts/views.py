@@ -168,11 +168,13 @@ def profiles(request: HttpRequest) -> HttpResponse:
 def profile(request: HttpRequest, pk: int) -> HttpResponse:
     """One profile with all its versions."""
     shown = get_object_or_404(AccessProfile, pk=pk)
+    versions = list(shown.versions.order_by("-number"))
     return page(
         request,
         "profile.html",
         profile=shown,
-        versions=list(shown.versions.order_by("-number")),
+        versions=versions,
+        names=User.objects.labels_of(one.created_by for one in versions),
         sources=(catalogue.source(), managed.source()),
         offers=shown.offers.with_accounts().prefetch_related("stages", "profile__versions"),
         waiting=open_proposal(shown.subject),

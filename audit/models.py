@@ -20,7 +20,10 @@ PARTS: Final = {
 
 
 def as_actor(name: str) -> str:
-    """Who did something, as a page names them: a person's user name, or a part of the portal."""
+    """Who did something, as the record names them: a person's user name, or a part of the portal.
+
+    Pages that name people by their full names have filters for it (`portal.templatetags.names`).
+    """
     return PARTS.get(name, name)
 
 

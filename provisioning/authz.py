@@ -72,15 +72,17 @@ def can_request(
     eligible = Offer.objects.open_to(person).filter(pk=offer.pk).exists()
     stages = offer.stages_for_new() if stages is None else stages
     answer = _request_answer(person, offer, eligible, stages, identity_for(person, offer))
-    stops = Stop.objects.pausing().with_things() if stops is None else stops
+    stops = pauses() if stops is None else stops
     return _answer(*answer.reasons, *_paused(person, offer.pair, stops))
 
 
-def can_request_each(person: User, offers: Sequence[Offer]) -> list[tuple[Offer, Answer]]:
+def can_request_each(
+    person: User, offers: Sequence[Offer], *, stops: Sequence[Stop] | None = None
+) -> list[tuple[Offer, Answer]]:
     """The same for some offers, with the same number of queries for any number."""
     identities = {one.account_id: one for one in IamIdentity.objects.usable().filter(person=person)}
     keys = [one.pk for one in offers]
-    stages, stops = stages_of(keys), list(Stop.objects.pausing().with_things())
+    stages, stops = stages_of(keys), pauses() if stops is None else stops
     open_now = set(Offer.objects.open_to(person).filter(pk__in=keys).values_list("pk", flat=True))
     prefetch_related_objects(offers, "profile__versions")
     answered = []
@@ -108,15 +110,26 @@ def _request_answer(
     )
 
 
+def pauses() -> list[Stop]:
+    """The red buttons that keep new requests away until an admin lifts them."""
+    return list(Stop.objects.pausing().with_things())
+
+
+def not_paused(person: User, stops: Iterable[Stop]) -> Answer:
+    """May this person ask for anything at all, as far as these red buttons go?"""
+    return _answer(*(_refusal(stop) for stop in stops if stop.covers_all_of(person)))
+
+
 def _paused(person: User, pair: AccountPair, stops: Iterable[Stop]) -> list[str]:
     """What red buttons say against this person's access through this pair."""
-    return [
-        f"An admin has ended {stop.words} and paused new requests. Ask an admin to lift the pause."
-        if stop.is_pausing
-        else f"An admin is ending {stop.words} at this moment. Ask again in a minute."
-        for stop in stops
-        if stop.covers(person, pair)
-    ]
+    return [_refusal(stop) for stop in stops if stop.covers(person, pair)]
+
+
+def _refusal(stop: Stop) -> str:
+    if stop.is_pausing:
+        pause = f"An admin has ended {stop.words} and paused new requests."
+        return f"{pause} Ask an admin to lift the pause."
+    return f"An admin is ending {stop.words} at this moment. Ask again in a minute."
 
 
 def stops_in_force() -> list[Stop]:

@@ -2,6 +2,7 @@
 of the portal's own parts."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from django import template
@@ -11,7 +12,6 @@ from django.utils.safestring import SafeString, mark_safe
 from audit import models as audit
 
 register = template.Library()
-register.filter(audit.as_actor)
 
 FITS: Final = 20
 """Characters that fit into every place of every page, also on a phone: such a word stays whole."""
@@ -34,3 +34,19 @@ def breakable(name: object) -> SafeString:
 def _word(word: str) -> str:
     parts = _PLACES.split(word) if len(word) > FITS else [word]
     return "<wbr>".join(map(escape, parts))
+
+
+@register.filter
+def as_actor(name: str, labels: Mapping[str, str] | None = None) -> str:
+    """Who did something, where a line begins with it: `Bob Brandt`, `A worker`.
+
+    `labels` are those of `User.objects.labels_of`. Whoever is in it no more has their user name.
+    """
+    return (labels or {}).get(name) or audit.as_actor(name)
+
+
+@register.filter
+def by_actor(name: str, labels: Mapping[str, str] | None = None) -> str:
+    """The same inside a sentence: `by Bob Brandt`, `by a worker`."""
+    who = as_actor(name, labels)
+    return f"by {who[0].lower()}{who[1:]}" if name in audit.PARTS else f"by {who}"

@@ -167,8 +167,11 @@ class Stop(models.Model):
     def covers(self, person: User, pair: AccountPair) -> bool:
         """Whether a person's access through a pair is in its scope: `within`, for one."""
         return (
-            self.scope == Stop.Scope.EVERYTHING
-            or self.person_id == person.pk
+            self.covers_all_of(person)
             or self.pair_id == pair.pk
             or self.account_id in {pair.source_id, pair.target_id}
         )
+
+    def covers_all_of(self, person: User) -> bool:
+        """Whether a person's access is in its scope through whatever pair."""
+        return self.scope == Stop.Scope.EVERYTHING or self.person_id == person.pk

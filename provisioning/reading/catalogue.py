@@ -38,6 +38,8 @@ class Catalogue:
     """One page of it."""
 
     page: keyset.Page
+    not_paused: authz.Answer
+    """Whether they may ask for anything at all at this moment."""
     rows: Sequence[Row]
     starred: Sequence[Offer]
     recent: Sequence[Offer]
@@ -53,13 +55,15 @@ def catalogue(person: User, words: str, address: Mapping[str, str]) -> Catalogue
     shown = Offer.objects.shown_to(person).with_accounts()
     order = keyset.ByNames(names=NAMES, among=shown)
     page = keyset.page(matching(shown, words), order, address, PAGE)
-    answers = authz.can_request_each(person, page.rows)
+    stops = authz.pauses()
+    answers = authz.can_request_each(person, page.rows, stops=stops)
     rows = [Row(one, answer, one.pk in stars) for one, answer in answers]
     first = not words and not {keyset.AFTER, keyset.BEFORE} & set(address)
     breakable = matching(Offer.objects.breakable_by(person).with_accounts(), words)
     emergencies = list(breakable.order_by(*NAMES, "pk")[: EMERGENCIES + 1])
     return Catalogue(
         page,
+        authz.not_paused(person, stops),
         rows,
         list(shown.filter(pk__in=stars)[:SHORTCUTS]) if first and stars else [],
         _recent(person, shown) if first else [],

@@ -38,11 +38,12 @@ def offers(request: HttpRequest) -> HttpResponse:
         raise BadRequest("No name holds such a character.")
     person = person_of(request)
     shown = catalogue(person, words, request.GET)
+    answers = [shown.not_paused, *(row.answer for row in shown.rows)]
     context = {
         "catalogue": shown,
         "page": shown.page,
         "q": words,
-        "admins": pages.admins_to_ask(person, [row.answer for row in shown.rows]),
+        "admins": pages.admins_to_ask(person, answers),
     }
     return render(request, "provisioning/offers.html", context)
 

@@ -38,11 +38,13 @@ def red_button(request: HttpRequest) -> HttpResponse:
     """Whose access could be ended, which pauses are in force, and what was pressed lately."""
     form = StopSearchForm(request.GET)
     text = form.cleaned_data["q"].strip() if form.is_valid() else ""
+    pauses, lately = authz.pauses(), list(Stop.objects.with_things()[:MATCHES])
     context = {
         "form": form,
         "text": text,
-        "pauses": Stop.objects.pausing().with_things(),
-        "lately": Stop.objects.with_things()[:MATCHES],
+        "pauses": pauses,
+        "lately": lately,
+        "names": User.objects.labels_of(one.pressed_by for one in (*pauses, *lately)),
     }
     found = _matching(text) if text else {}
     status = 200 if form.is_valid() else 422
@@ -141,6 +143,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     settled = shown.finished_at is not None and progress.ended == progress.total
     context = {
         "stop": shown,
+        "names": User.objects.labels_of([shown.pressed_by, shown.lifted_by]),
         "progress": progress,
         "settled": settled,
         "failing": services.failing(shown)[:PAGE] if progress.failing else (),

@@ -124,6 +124,7 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "asked": asked,
         "waits": waits,
         "grant": grant,
+        "names": User.objects.labels_of([grant.revoked_by] if grant and grant.revoked_at else []),
         "offer": asked.offer,
         "stage": pages.stage(asked, grant, now),
         "progress": pages.progress(asked, grant, now),

@@ -48,6 +48,17 @@ def test_a_profile_is_made_with_its_first_version(admin: Client) -> None:
     assert kinds == ["profile:added", "profile:version:added"]
 
 
+@pytest.mark.parametrize(
+    ("actor", "words"),
+    [("dana", "by Dana Dahl,"), ("gone", "by gone,"), ("system:setup", "by the set-up,")],
+)
+def test_a_version_names_in_full_who_made_it(
+    actor: str, words: str, dana: User, erin: User, client_for: ClientFor
+) -> None:
+    profile = AccessProfileFactory.create(version__created_by=actor)
+    assert f"Made {words}" in client_for(erin).get(profile.get_absolute_url()).content.decode()
+
+
 def test_managed_policies_are_named_by_name_or_by_the_arn_of_any_partition(admin: Client) -> None:
     lines = (
         "\r\n  ReadOnlyAccess  \r\n\r\n"

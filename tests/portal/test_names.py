@@ -1,8 +1,10 @@
 """Long names go on in the next line where a reader would part them."""
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
-from portal.templatetags.names import FITS, breakable
+from accounts.models import User
+from portal.templatetags.names import FITS, as_actor, breakable, by_actor
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,33 @@ def test_every_part_of_a_name_is_escaped(name: str) -> None:
     shown = breakable(name).replace("<wbr>", "")
     assert "<" not in shown
     assert shown == name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "inside"),
+    [
+        ("bob", "Bob Brandt", "by Bob Brandt"),
+        ("eve", "eve", "by eve"),
+        ("system:worker", "A worker", "by a worker"),
+        ("system:sweeper", "The sweeper", "by the sweeper"),
+    ],
+    ids=["known", "gone", "a part", "another part"],
+)
+def test_who_did_something_is_named_in_full_as_far_as_that_is_known(
+    name: str, first: str, inside: str
+) -> None:
+    labels = {"bob": "Bob Brandt"}
+    assert as_actor(name, labels) == first
+    assert by_actor(name, labels) == inside
+
+
+@pytest.mark.django_db
+def test_names_of_many_people_are_read_in_one_go_and_of_nobody_in_none(
+    alice: User, bob: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    User.objects.filter(pk=bob.pk).update(first_name="", last_name="")
+    with django_assert_num_queries(1):
+        found = User.objects.labels_of(["alice", "bob", "alice", "eve", "system:worker", ""])
+    assert found == {"alice": "Alice Ashby", "bob": "bob"}
+    with django_assert_num_queries(0):
+        assert User.objects.labels_of([]) == {}

@@ -424,6 +424,20 @@ def test_an_unknown_filter_is_an_error_and_not_everything(
     assert page.context["rows"] == []
 
 
+@pytest.mark.parametrize(
+    ("actor", "words"),
+    [("bob", "by Bob Brandt,"), ("system:worker", "by a worker,"), ("gone", "by gone,")],
+)
+def test_the_page_names_in_full_who_ended_access_early(
+    actor: str, words: str, grant: Grant, alice: User, client_for: ClientFor
+) -> None:
+    Grant.objects.filter(pk=grant.pk).update(revoked_at=database_now(), revoked_by=actor)
+
+    page = client_for(alice).get(f"/requests/{grant.code}/").content.decode()
+
+    assert f"<b>Ended early</b> {words}" in page
+
+
 @pytest.mark.parametrize("path", ["/access/", "/offers/", "/approvals/", "/grants/", "/audit/"])
 def test_queries_of_a_page_do_not_grow_with_its_rows(
     offer: Offer,

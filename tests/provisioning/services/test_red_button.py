@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import AccountPair, AwsAccount, Offer, User
@@ -450,6 +451,52 @@ def test_a_pause_of_one_person_keeps_nobody_else_away(
     assert not answer.allowed
 
 
+PAUSED = "and paused new requests. Ask an admin to lift the pause."
+
+
+@pytest.mark.parametrize("of_everybody", [True, False])
+def test_whose_requests_are_paused_reads_so_above_all_offers(
+    of_everybody: bool, offer: Offer, alice: User, dana: User, client_for: ClientFor
+) -> None:
+    whose = "everybody" if of_everybody else "Alice Ashby"
+    stop = press(dana, None if of_everybody else alice, pause=True)
+    browser = client_for(alice)
+
+    shown = browser.get("/offers/").content.decode()
+    red_button.lift(actor=dana, stop=stop)
+
+    said = f"<p>An admin has ended all access of {whose} {PAUSED}</p>"
+    above, _, cards = shown.partition("<article")
+    assert said in above
+    assert "Admin whom you can ask:" in above
+    # Each offer still says so, for whoever comes to it by a search.
+    assert said in cards
+    assert PAUSED not in browser.get("/offers/").content.decode()
+
+
+def test_who_is_open_to_nothing_reads_of_a_pause_too(
+    charlie: User, dana: User, client_for: ClientFor
+) -> None:
+    press(dana, pause=True)
+
+    shown = client_for(charlie).get("/offers/").content.decode()
+
+    assert f"<p>An admin has ended all access of everybody {PAUSED}</p>" in shown
+    assert "Admin whom you can ask:" in shown
+
+
+def test_a_pause_of_something_else_is_told_at_its_offers_only(
+    offer: Offer, alice: User, bob: User, dana: User, client_for: ClientFor
+) -> None:
+    press(dana, offer.pair, pause=True)
+    press(dana, bob, pause=True)
+
+    above, _, cards = client_for(alice).get("/offers/").content.decode().partition("<article")
+
+    assert PAUSED not in above
+    assert cards.count(PAUSED) == 1
+
+
 def test_a_pause_is_lifted_once(alice: User, dana: User) -> None:
     stop = press(dana, alice, pause=True)
     red_button.lift(actor=dana, stop=stop)
@@ -622,6 +669,40 @@ def test_a_pause_is_shown_and_lifted_on_the_page(
     assert "The pause is lifted: people can ask again." in answer.content.decode()
     stop.refresh_from_db()
     assert stop.lifted_by == "dana"
+
+
+def test_who_pressed_and_who_lifted_it_are_named_in_full(
+    alice: User, dana: User, frank: User, erin: User, client_for: ClientFor
+) -> None:
+    stop = press(dana, alice, pause=True)
+    browser = client_for(erin)
+
+    shown = browser.get("/red-button/").content.decode()
+    red_button.lift(actor=frank, stop=stop)
+    page = browser.get(stop.get_absolute_url()).content.decode()
+
+    assert "was ended</a> by Dana Dahl," in shown
+    assert '<td data-label="By">Dana Dahl</td>' in shown
+    assert "<p>Dana Dahl pressed the red button" in page
+    assert "Frank Fischer lifted the pause" in page
+
+
+def test_names_of_the_red_button_are_read_in_one_go(
+    dana: User, client_for: ClientFor, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    browser = client_for(dana)
+
+    def press_as_another() -> None:
+        admin = UserFactory.create(role=User.Role.ADMIN)
+        press(admin, UserFactory.create(), pause=True)
+
+    press_as_another()
+    with CaptureQueriesContext(connection) as one:
+        browser.get("/red-button/")
+    for _ in range(4):
+        press_as_another()
+    with django_assert_num_queries(len(one)):
+        browser.get("/red-button/")
 
 
 @pytest.mark.parametrize("page", ["/red-button/?q=a", "/red-button/everything/"])
