@@ -22,7 +22,8 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.authz import person_of
 from accounts.services import people
-from accounts.sign_in import OwnPasswordForm, SignInForm, refusal_of, remember_device
+from accounts.sign_in.forms import OwnPasswordForm, SignInForm, refusal_of
+from accounts.sign_in.origin import remember_device
 
 CHANGED: Final = (
     "Your password is changed. You stay signed in here, and are signed out everywhere else."

@@ -7,11 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts import guesses
 from accounts.authz import admin_required, person_of, registry_readable
 from accounts.forms import PersonForm
 from accounts.models import User
 from accounts.services.people import change_person
+from accounts.sign_in import guesses
 from accounts.views.common import form_page, form_view, open_proposal, page, paged, proposing
 from audit.models import AuditEvent
 

@@ -9,8 +9,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.authz import admin_required, person_of, registry_readable
-from accounts.drafts import Draft, examples
 from accounts.forms import ProfileForm, VersionForm
+from accounts.forms.drafts import Draft, examples
 from accounts.models import AccessProfile, User
 from accounts.permissions import catalogue, managed
 from accounts.services.profiles import add_profile, add_profile_version, standard_offers
