@@ -106,7 +106,7 @@ class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # Th
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Audit events name people by user name, so it stays theirs for ever. Role, groups and
-        who can sign in are rules: `accounts.people` changes them."""
+        who can sign in are rules: `accounts.services` changes them."""
         fixed = ("last_login", "date_joined", "role", "groups", "is_active")
         return (*fixed, *(("username",) if obj else ()))
 

@@ -21,7 +21,7 @@ from notices.story import Reader, Story, address
 from provisioning import approvals
 from provisioning.core.states import RequestState
 from provisioning.models import AccessRequest, DriftFinding, Grant
-from provisioning.reading import pages
+from provisioning.reading import cards
 
 # --- Parts -----------------------------------------------------------------------------------
 
@@ -223,7 +223,7 @@ def active(story: Story, reader: Reader) -> Message:
     grant = story.access
     if not grant.usable_at(story.now):
         raise Pointless("The access was not active any more.")
-    access = pages.access(grant, story.now)
+    access = cards.card_of(grant, story.now)
     whose, target = _whose(grant, reader), one_line(access.account.name)
     ends = reader.moment(grant.enforced_until)
     if _is_about_another(grant, reader):
@@ -238,7 +238,7 @@ def active(story: Story, reader: Reader) -> Message:
         )
         links = (
             Link(f"1. Sign in to {one_line(access.source.name)}", access.sign_in_url),
-            Link("2. Switch role", pages.switch_role_url(grant)),
+            Link("2. Switch role", cards.switch_role_url(grant)),
             replace(_page(grant.request, "Give it back or ask for more time"), minor=True),
         )
     return Message(

@@ -7,7 +7,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django_structlog.signals import bind_extra_request_metadata
 
-from accounts.sign_in import client_address
+from accounts.sign_in.origin import client_address
 
 
 @receiver(bind_extra_request_metadata)

@@ -20,9 +20,10 @@ from django.utils.module_loading import import_string
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts import people
 from accounts.authz import person_of
-from accounts.sign_in import OwnPasswordForm, SignInForm, refusal_of, remember_device
+from accounts.services import people
+from accounts.sign_in.forms import OwnPasswordForm, SignInForm, refusal_of
+from accounts.sign_in.origin import remember_device
 
 CHANGED: Final = (
     "Your password is changed. You stay signed in here, and are signed out everywhere else."

@@ -10,7 +10,7 @@ class ProvisioningConfig(AppConfig):
 
     def ready(self) -> None:
         """Have the sweeper remove old counters of wrong passwords: they know no sweeper."""
-        from accounts import guesses
+        from accounts.sign_in import guesses
         from provisioning import hooks
 
         hooks.after_sweep(guesses.forget)

@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 from django.db.models import Exists, OuterRef, Q
 
-from accounts import proposals
 from accounts.models import AccountPair, AwsAccount, ConnectionCheck, IamIdentity
+from accounts.services import proposals
 from audit.clock import database_now
 from provisioning import hooks, lifecycle, tasks
 from provisioning.core.states import RequestState

@@ -11,10 +11,10 @@ import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts import narrowing
 from accounts.four_eyes import second_admin
 from accounts.models import Offer, User
 from accounts.refusals import Refused, refusals_recorded
+from accounts.services import narrowing
 from audit.clock import database_now
 from audit.models import append
 from provisioning import services as provisioning

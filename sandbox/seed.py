@@ -16,7 +16,6 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from accounts import services as registry
 from accounts.aws_names import boundary_arn, default_switch_group, provisioner_role_arn
 from accounts.models import (
     AccessProfile,
@@ -28,6 +27,11 @@ from accounts.models import (
     ProfileVersion,
     User,
 )
+from accounts.services.accounts import register_account
+from accounts.services.identities import link_identity, relink_identity
+from accounts.services.offers import StageWish, save_offer
+from accounts.services.pairs import register_pair
+from accounts.services.profiles import add_profile
 from audit.models import append
 from provisioning import services
 from provisioning.aws.errors import AwsError
@@ -151,7 +155,7 @@ def join_group(name: str, username: str) -> None:
 
 def _account(account_id: str) -> AwsAccount:
     found = AwsAccount.objects.filter(account_id=account_id).first()
-    return found or registry.register_account(
+    return found or register_account(
         actor=SETUP,
         account=AwsAccount(
             account_id=account_id,
@@ -168,7 +172,7 @@ def _pair_with_offer(source_id: str, target_id: str) -> None:
     pair = AccountPair.objects.filter(
         source__account_id=source_id, target__account_id=target_id
     ).first()
-    pair = pair or registry.register_pair(
+    pair = pair or register_pair(
         actor=SETUP,
         pair=AccountPair(
             source=AwsAccount.objects.get(account_id=source_id),
@@ -182,10 +186,10 @@ def _pair_with_offer(source_id: str, target_id: str) -> None:
         _offer(Offer(pair=pair, profile=profile, **_emergency(target_id)))
 
 
-def _offer(offer: Offer, *more: registry.StageWish) -> None:
+def _offer(offer: Offer, *more: StageWish) -> None:
     """Offer something to who asks in the walk-through; the group that approves comes first."""
-    approvers = registry.StageWish(groups=[Group.objects.get(name=APPROVERS)])
-    registry.save_offer(
+    approvers = StageWish(groups=[Group.objects.get(name=APPROVERS)])
+    save_offer(
         actor=SETUP,
         offer=offer,
         eligible_users=[User.objects.get(username=REQUESTER)],
@@ -224,7 +228,7 @@ def _more_offers(source_id: str, target_id: str) -> None:
             reason_example="case 8812: the failed backup of November",
             max_duration=timedelta(hours=8),
         ),
-        registry.StageWish(name="Account owner", people=[User.objects.get(username=ADMIN)]),
+        StageWish(name="Account owner", people=[User.objects.get(username=ADMIN)]),
     )
 
 
@@ -240,7 +244,7 @@ def _emergency(target_id: str) -> dict[str, Any]:
 
 def _profile(name: str, description: str, policy: str) -> AccessProfile:
     found = AccessProfile.objects.filter(name=name).first()
-    return found or registry.add_profile(
+    return found or add_profile(
         actor=SETUP,
         profile=AccessProfile(name=name, description=description),
         version=ProfileVersion(role_name=name, managed_policies=[policy]),
@@ -257,7 +261,7 @@ def _is_as_seeded(account: AwsAccount) -> bool:
 def _identity(username: str, account_id: str, user_name: str) -> None:
     theirs = {"person__username": username, "account__account_id": account_id}
     if not IamIdentity.objects.filter(**theirs).exists():
-        registry.link_identity(
+        link_identity(
             actor=SETUP,
             identity=IamIdentity(
                 person=User.objects.get(username=username),
@@ -330,7 +334,7 @@ def _look_up(identity: IamIdentity) -> None:
     """Find an IAM user; one that was made anew since it was found before is linked anew."""
     present = world.unique_id(identity.account.account_id, identity.user_name)
     if identity.unique_id not in {"", present}:
-        registry.relink_identity(actor=SETUP, identity=identity)
+        relink_identity(actor=SETUP, identity=identity)
     onboard.verify_identity(identity.pk)
     identity.refresh_from_db()
     if identity.verified_at is None:

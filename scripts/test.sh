@@ -13,10 +13,10 @@ cd "$(dirname "$0")/.." || exit 1
 
 python() { .venv/bin/python "$@"; }
 
-[ -n "${COVERAGE:-}" ] || exec .venv/bin/python -m pytest -n 2 --dist loadgroup "$@"
+[ -n "${COVERAGE:-}" ] || exec .venv/bin/python -m pytest -n 2 "$@"
 
 python -m coverage erase
-COVERAGE_PROCESS_START=pyproject.toml python -m pytest -n 2 --dist loadgroup "$@"
+COVERAGE_PROCESS_START=pyproject.toml python -m pytest -n 2 "$@"
 status=$?
 # Each process has written a file of its own.
 python -m coverage combine --quiet >/dev/null 2>&1

@@ -26,7 +26,7 @@ from accounts.models import (
     Offer,
     User,
 )
-from accounts.services import StageWish
+from accounts.services.offers import StageWish
 from accounts.stages import LARGEST_QUORUM, MOST_STAGES
 
 
@@ -210,7 +210,7 @@ class OfferChangeForm(RegistryForm):
         return cleaned
 
     def rules(self) -> dict[str, Any]:
-        """Who may ask and who approves, as `services.save_offer` takes it."""
+        """Who may ask and who approves, as `save_offer` takes it."""
         names = ("eligible_users", "eligible_groups")
         return {name: self.cleaned_data[name] for name in names} | {"stages": self._stages()}
 

@@ -1,8 +1,8 @@
 """The gate of four eyes: a change that widens access becomes a proposal.
 
-Services of the registry ask here in the transaction of their change, before they write anything,
-whoever calls them; so there is no door beside it. `accounts.proposals` carries a confirmed one
-out through the same services.
+Use cases of the registry ask here in the transaction of their change, before they write anything,
+whoever calls them; so there is no door beside it. `accounts.services.proposals` carries a confirmed
+one out through the same functions.
 """
 
 from collections.abc import Callable

@@ -441,7 +441,8 @@ class ApprovalStage(FieldConstraints):
     objects = ApprovalStageQuerySet.as_manager()
 
     class Meta:
-        ordering = ["offer", "position"]
+        # By key: by "offer" it would be by the names of its accounts, and join five tables.
+        ordering = ["offer_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["offer", "position"], name="stage_position_unique"),
             models.CheckConstraint(

@@ -27,7 +27,7 @@ class PortalUserManager(UserManager["User"]):
         admins confirms: the command line is no door beside the rule.
         """
         # The use cases know the models, so they cannot be known here before that.
-        from accounts import people
+        from accounts.services import people
 
         with transaction.atomic():
             extra["role"] = User.Role.MEMBER

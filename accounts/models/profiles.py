@@ -100,7 +100,7 @@ class ProfileVersion(FieldConstraints):
     created_by = models.CharField(max_length=150)
 
     class Meta:
-        ordering = ["profile", "-number"]
+        ordering = ["profile_id", "-number"]
         constraints = [
             models.UniqueConstraint(fields=["profile", "number"], name="profile_version_unique"),
             models.CheckConstraint(

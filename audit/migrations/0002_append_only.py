@@ -6,7 +6,7 @@ from audit.triggers import Rule, enforce
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0001_audit_events")]
+    dependencies = [("audit", "0001_initial")]
 
     operations = [
         enforce(

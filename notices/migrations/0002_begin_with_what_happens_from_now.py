@@ -10,6 +10,6 @@ def begin(apps, editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notices", "0001_notices"), ("audit", "0002_append_only")]
+    dependencies = [("notices", "0001_initial"), ("audit", "0002_append_only")]
 
     operations = [migrations.RunPython(begin, migrations.RunPython.noop)]

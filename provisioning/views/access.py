@@ -8,7 +8,7 @@ from audit.clock import database_now
 from provisioning import services
 from provisioning.core.states import Phase
 from provisioning.models import AccessRequest, Grant
-from provisioning.reading import keyset, listing, pages
+from provisioning.reading import cards, keyset, listing
 from provisioning.views.common import PAGE, STOP_POLLING, known_keys, person_of
 
 LATEST = 10
@@ -20,7 +20,7 @@ def my_access(request: HttpRequest) -> HttpResponse:
     """What this person can use now, what is on its way, and what is over."""
     person, now = person_of(request), database_now()
     mine = Grant.objects.held_by(person).with_parties()
-    live = [pages.access(grant, now) for grant in mine.live().order_by("ends_at")]
+    live = [cards.card_of(grant, now) for grant in mine.live().order_by("ends_at")]
     waiting = list(AccessRequest.objects.filter(requester=person).waiting().with_parties())
     settled = not waiting and all(_is_settled(one) for one in live)
     context = {
@@ -47,7 +47,7 @@ def my_history(request: HttpRequest) -> HttpResponse:
     return render(request, "provisioning/access_history.html", {"page": page})
 
 
-def _is_settled(one: pages.Access) -> bool:
+def _is_settled(one: cards.Card) -> bool:
     """Whether nothing but the clock will change it soon."""
     waits = one.phase is Phase.SCHEDULED
     return waits or (one.usable and not one.grant.is_extending)
@@ -66,4 +66,4 @@ def switch_role(request: HttpRequest, code: str) -> HttpResponse:
             "phase": grant.phase_at(database_now()),
         }
         return render(request, "provisioning/switch_refused.html", context, status=409)
-    return HttpResponseRedirect(pages.switch_role_url(grant))
+    return HttpResponseRedirect(cards.switch_role_url(grant))

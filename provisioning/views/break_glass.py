@@ -13,7 +13,7 @@ from provisioning.engine.preview import unseen_steps
 from provisioning.forms.break_glass import BreakGlassForm
 from provisioning.lifecycle import StaleState
 from provisioning.models import BreakGlass
-from provisioning.reading import pages
+from provisioning.reading.asking import findings_before_asking
 from provisioning.services import break_glass as services
 from provisioning.services.common import Refused
 from provisioning.views.common import PAGE, person_of, posted
@@ -50,7 +50,7 @@ def take(request: HttpRequest, pk: int) -> HttpResponse:
         "form": form,
         "answer": answer,
         "longest": longest,
-        "findings": pages.findings_before_asking(person, offer),
+        "findings": findings_before_asking(person, offer),
         "steps": unseen_steps(services.unsaved(person, offer, longest), now)
         if answer.allowed
         else (),

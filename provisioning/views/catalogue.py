@@ -13,14 +13,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.models import Offer, User
-from accounts.services import star as star_offer
+from accounts.services.offers import star as star_offer
 from accounts.stages import needed
 from audit.clock import database_now
 from provisioning import authz, services
 from provisioning.forms.asking import AskForm, prefilled, reading
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccessRequest, Grant
-from provisioning.reading import pages
+from provisioning.reading.asking import admins_to_ask, findings_before_asking, who_approves
 from provisioning.reading.catalogue import catalogue
 from provisioning.views.common import known_keys, person_of, posted
 
@@ -43,7 +43,7 @@ def offers(request: HttpRequest) -> HttpResponse:
         "catalogue": shown,
         "page": shown.page,
         "q": words,
-        "admins": pages.admins_to_ask(person, answers),
+        "admins": admins_to_ask(person, answers),
     }
     return render(request, "provisioning/offers.html", context)
 
@@ -79,10 +79,10 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
         "now": now,
         "live": _live_already(person, offer),
         "answer": answer,
-        "admins": pages.admins_to_ask(person, [answer]),
-        "stages": pages.who_approves(stages, person),
+        "admins": admins_to_ask(person, [answer]),
+        "stages": who_approves(stages, person),
         "needed": needed(stages),
-        "findings": pages.findings_before_asking(person, offer),
+        "findings": findings_before_asking(person, offer),
     }
     return render(request, "provisioning/ask.html", context, status=422 if form.errors else 200)
 
@@ -138,7 +138,7 @@ def ask_together(request: HttpRequest) -> HttpResponse:
         "form": form,
         "wrong_in_link": wrong,
         "refused": [(offer, answer) for offer, answer in answers if not answer.allowed],
-        "admins": pages.admins_to_ask(person, [answer for _, answer in answers]),
+        "admins": admins_to_ask(person, [answer for _, answer in answers]),
         "now": database_now(),
     }
     status = 422 if form.errors else 200

@@ -16,7 +16,7 @@ from provisioning.core.drift import Kind, Thing, side_by_side
 from provisioning.forms.drift import DriftFilterForm, RepairForm
 from provisioning.lifecycle import StaleState
 from provisioning.models import AccountScan, DriftFinding
-from provisioning.reading import keyset, pages
+from provisioning.reading import cards, keyset
 from provisioning.views.common import (
     PAGE,
     for_overseers,
@@ -162,7 +162,7 @@ def _repair_page(
         "form": form,
         "findings": grant.drift.open().filter(kind=Kind.NARROWED),
         "reasons": reasons,
-        "access": pages.access(grant, database_now()),
+        "access": cards.card_of(grant, database_now()),
     }
     return render(request, "provisioning/repair.html", context, status=status)
 

@@ -6,7 +6,8 @@ from django.views.decorators.http import require_GET
 
 from audit.clock import database_now
 from provisioning.forms.filters import AuditFilterForm, GrantFilterForm
-from provisioning.reading import export, keyset, listing, pages
+from provisioning.reading import export, keyset, listing
+from provisioning.reading.lines import grant_line
 from provisioning.views.common import (
     PAGE,
     chosen_order,
@@ -35,7 +36,7 @@ def grants(request: HttpRequest) -> HttpResponse:
         "narrowed": form.narrowed,
         "pair": form.filter.pair,
         "page": page,
-        "rows": [pages.grant_line(one, person, now) for one in page.rows],
+        "rows": [grant_line(one, person, now) for one in page.rows],
         "counts": listing.counts(now),
         "show": form.filter.show,
         "over": form.filter.show == listing.Show.ENDED,

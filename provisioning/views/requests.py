@@ -35,7 +35,12 @@ from provisioning.models import (
     Grant,
     Review,
 )
-from provisioning.reading import keyset, listing, pages
+from provisioning.reading import cards, keyset, listing
+from provisioning.reading.asking import ask_again_query
+from provisioning.reading.doors import doors
+from provisioning.reading.plans import plan_view
+from provisioning.reading.progress import grant_of, progress, stage
+from provisioning.reading.requester import about_requester
 from provisioning.services import break_glass as emergencies
 from provisioning.services import questions
 from provisioning.services import terms as terms_service
@@ -107,7 +112,7 @@ def request_page(request: HttpRequest, code: str) -> HttpResponse:
         questions.note_read(person=person_of(request), request=asked, newest=comments.last())
         return _request_page(request, asked)
     context = _status_context(request, asked)
-    view = context["plan"] = pages.plan_view(asked, database_now())
+    view = context["plan"] = plan_view(asked, database_now())
     # What the page shows already is not sent again: it would close what somebody has opened.
     context["plan_changed"] = request.GET.get("seen", view.mark) != view.mark
     status = STOP_POLLING if context["stage"].settled else 200
@@ -115,7 +120,7 @@ def request_page(request: HttpRequest, code: str) -> HttpResponse:
 
 
 def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any]:
-    now, grant = database_now(), pages.grant_of(asked)
+    now, grant = database_now(), grant_of(asked)
     person = person_of(request)
     own = person.pk == asked.requester_id
     waits = asked.state == RequestState.PENDING
@@ -126,11 +131,11 @@ def _status_context(request: HttpRequest, asked: AccessRequest) -> dict[str, Any
         "grant": grant,
         "names": User.objects.labels_of([grant.revoked_by] if grant and grant.revoked_at else []),
         "offer": asked.offer,
-        "stage": pages.stage(asked, grant, now),
-        "progress": pages.progress(asked, grant, now),
-        "doors": pages.doors(person, asked, grant, now, standing=standing),
-        "access": pages.access(grant, now) if grant and own else None,
-        "again": pages.ask_again_query(asked, grant) if own else "",
+        "stage": stage(asked, grant, now),
+        "progress": progress(asked, grant, now),
+        "doors": doors(person, asked, grant, now, standing=standing),
+        "access": cards.card_of(grant, now) if grant and own else None,
+        "again": ask_again_query(asked, grant) if own else "",
         "decision": asked.decision,
         "tally": approval_rules.tally_of(standing, standing.mark)
         if standing
@@ -160,7 +165,7 @@ def _request_page(
     request: HttpRequest, asked: AccessRequest, *, status: int = 200, **bound: Form
 ) -> HttpResponse:
     """The page as it is now. `bound` are forms that were sent, by their name on the page."""
-    view = pages.plan_view(asked, database_now())
+    view = plan_view(asked, database_now())
     person = person_of(request)
     judges = person.pk != asked.requester_id
     context = _status_context(request, asked) | {
@@ -173,7 +178,7 @@ def _request_page(
         "terms_form": TermsForm(asked),
         "comment_form": CommentForm(),
         "review_form": ReviewForm(),
-        "requester": pages.about_requester(asked) if judges else None,
+        "requester": about_requester(asked) if judges else None,
     }
     context |= bound
     return render(request, "provisioning/request.html", context, status=status)
@@ -293,7 +298,7 @@ def _refused(
     messages.error(request, " ".join(refused.reasons))
     if because_over is not None:
         return _request_page(request, asked, status=409 if because_over else 403)
-    grant = pages.grant_of(asked)
+    grant = grant_of(asked)
     over = grant.is_over if grant and ends_access else asked.state != RequestState.PENDING
     over = over or approval_rules.standing(asked).has_approved(person_of(request))
     return _request_page(request, asked, status=409 if over else 403)

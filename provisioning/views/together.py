@@ -13,7 +13,7 @@ from audit.clock import database_now
 from provisioning.core.naming import CODE_ALPHABET, CODE_LENGTH
 from provisioning.forms.deciding import MOST, TogetherForm
 from provisioning.models import AccessRequest, Decision
-from provisioning.reading import pages
+from provisioning.reading.plans import plan_view
 from provisioning.services import together
 from provisioning.views.common import person_of
 
@@ -75,7 +75,7 @@ def _page(
     rows: list[dict[str, Any]] = [
         {
             "asked": one,
-            "plan": pages.plan_view(one, now),
+            "plan": plan_view(one, now),
             "problem": (problems or {}).get(one.code, ""),
         }
         for one in picked

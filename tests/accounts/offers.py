@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from accounts import services
 from accounts.models import Offer, User
-from accounts.services import StageWish
+from accounts.services.offers import StageWish, save_offer
 
 
 def save(offer: Offer, *, actor: User, reason: str = "", **changed: Any) -> Offer:
@@ -13,7 +12,7 @@ def save(offer: Offer, *, actor: User, reason: str = "", **changed: Any) -> Offe
     wanted = Offer.objects.get(pk=offer.pk) if offer.pk else offer
     for name, value in changed.items():
         setattr(wanted, name, value)
-    return services.save_offer(actor=actor, offer=wanted, reason=reason, **rules)
+    return save_offer(actor=actor, offer=wanted, reason=reason, **rules)
 
 
 RULES = {"eligible_users", "eligible_groups", "stages"}

@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from accounts import constraints, services
+from accounts import constraints
 from accounts.constraints import FIELDS, refusal
 from accounts.forms import AccountForm
 from accounts.models import (
@@ -30,6 +30,9 @@ from accounts.models import (
     SecondAdmin,
     User,
 )
+from accounts.services.accounts import change_account
+from accounts.services.offers import StageWish, save_offer
+from accounts.services.profiles import add_profile_version
 from audit.clock import database_now
 from tests.accounts.helpers import told
 from tests.conftest import ClientFor
@@ -439,7 +442,7 @@ def test_a_service_refuses_a_version_that_no_form_would_let_through(profile: Acc
         inline_policy={"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*"}},
     )
     with pytest.raises(ValidationError) as caught:
-        services.add_profile_version(actor="setup", profile=profile, version=bad)
+        add_profile_version(actor="setup", profile=profile, version=bad)
     codes = {field: [one.code for one in found] for field, found in caught.value.error_dict.items()}
     assert codes == {
         "managed_policies": ["policy_named_twice"],
@@ -451,7 +454,7 @@ def test_a_service_refuses_a_version_that_no_form_would_let_through(profile: Acc
 def test_a_service_refuses_group_policies_that_change_things(source: AwsAccount) -> None:
     source.group_policies = ["AdministratorAccess"]
     with pytest.raises(ValidationError) as caught:
-        services.change_account(actor="setup", account=source)
+        change_account(actor="setup", account=source)
     assert [one.code for one in caught.value.error_dict["group_policies"]] == [
         "unknown_group_policy"
     ]
@@ -461,10 +464,10 @@ def test_a_service_refuses_group_policies_that_change_things(source: AwsAccount)
 def test_a_service_moves_no_offer_to_another_pair(offer: Offer, bob: User) -> None:
     offer.pair = AccountPairFactory.create()
     with pytest.raises(ValidationError) as caught:
-        services.save_offer(
+        save_offer(
             actor="setup",
             offer=offer,
             eligible_users=[bob],
-            stages=[services.StageWish(people=[bob])],
+            stages=[StageWish(people=[bob])],
         )
     assert [one.code for one in caught.value.error_list] == ["offer_moved"]

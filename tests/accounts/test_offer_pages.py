@@ -8,8 +8,9 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
-from accounts import proposals, services
 from accounts.models import AccessProfile, AccountPair, Offer, Proposal, User
+from accounts.services import proposals
+from accounts.services.offers import StageWish, offer_on_each
 from audit.models import AuditEvent
 from tests.accounts.helpers import page, refused
 from tests.conftest import ClientFor
@@ -318,10 +319,10 @@ def test_of_several_offers_all_are_made_or_none(
     offers = [Offer(pair=one, profile=profile) for one in (first, second, first)]
     rules: dict[str, Any] = {
         "eligible_users": [alice],
-        "stages": [services.StageWish(people=[dana])],
+        "stages": [StageWish(people=[dana])],
     }
     with pytest.raises(ValidationError):
-        services.offer_on_each(actor="setup", offers=offers, rules=rules)
+        offer_on_each(actor="setup", offers=offers, rules=rules)
     assert not Offer.objects.exists()
 
 

@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
-from accounts import people
 from accounts.models import GuessCounter, User
+from accounts.services import people
 from audit.clock import database_now
 from audit.models import AuditEvent
 from tests.conftest import ClientFor
@@ -82,7 +82,7 @@ def test_without_the_event_the_password_stays(
     def fail(**event: Any) -> None:
         raise RuntimeError("The audit log is full.")
 
-    monkeypatch.setattr("accounts.people.append", fail)
+    monkeypatch.setattr("accounts.services.people.append", fail)
     with pytest.raises(RuntimeError, match="The audit log is full"):
         _change(client_for(alice))
     alice.refresh_from_db()

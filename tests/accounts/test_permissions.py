@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from accounts.drafts import EXAMPLES, Draft, examples
+from accounts.forms.drafts import EXAMPLES, Draft, examples
 from accounts.permissions import catalogue, effects, knowledge, managed, positions
 from accounts.permissions.catalogue import Level
 from accounts.permissions.lint import Report, Risk, Severity, review

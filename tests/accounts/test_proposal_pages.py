@@ -9,9 +9,9 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from accounts import people
 from accounts.four_eyes.gate import Proposed
 from accounts.models import Offer, Proposal, SecondAdmin, User
+from accounts.services.second_admin import switch_second_admin
 from tests.accounts.helpers import page, refused
 from tests.conftest import ClientFor
 from tests.factories import GroupFactory, OfferFactory, ProposalFactory, UserFactory
@@ -245,7 +245,7 @@ def test_the_proposal_to_switch_it_off_can_be_looked_at(
 ) -> None:
     """Outside a transaction, as a page is read: there PostgreSQL locks no row."""
     with pytest.raises(Proposed) as waiting:
-        people.switch_second_admin(actor=dana, on=False, reason=WHY)
+        switch_second_admin(actor=dana, on=False, reason=WHY)
     assert "Switch the second admin off." in page(
         as_frank, waiting.value.proposal.get_absolute_url()
     )

@@ -22,9 +22,9 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 from structlog.testing import capture_logs
 
-from accounts import guesses
 from accounts.models import GuessCounter, User
-from accounts.sign_in import client_address
+from accounts.sign_in import guesses
+from accounts.sign_in.origin import client_address
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning.sweep import Sweeper

@@ -3,8 +3,9 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from accounts import services, switch_groups
+from accounts import switch_groups
 from accounts.models import AccountPair, AwsAccount, IamIdentity, User
+from accounts.services.pairs import register_pair
 from provisioning.core import documents
 from tests.conftest import ClientFor
 from tests.factories import AccountPairFactory, AwsAccountFactory, OfferFactory
@@ -45,7 +46,7 @@ def test_a_pair_that_a_full_group_cannot_take_is_refused_at_the_field(
     target = AwsAccountFactory.create()
     pair = AccountPair(source=source, target=target, switch_group="shared")
     with pytest.raises(ValidationError) as caught:
-        services.register_pair(actor=dana, pair=pair)
+        register_pair(actor=dana, pair=pair)
     assert caught.value.error_dict["switch_group"][0].code == "group_full"
 
     answer = client_for(dana).post(
@@ -59,7 +60,7 @@ def test_a_pair_that_a_full_group_cannot_take_is_refused_at_the_field(
 def test_the_last_pair_that_fits_is_taken(small: None, source: AwsAccount, dana: User) -> None:
     shared(source, 2)
     pair = AccountPair(source=source, target=AwsAccountFactory.create(), switch_group="shared")
-    assert services.register_pair(actor=dana, pair=pair).pk
+    assert register_pair(actor=dana, pair=pair).pk
 
 
 def test_the_list_shows_the_use_above_half(

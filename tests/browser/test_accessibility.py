@@ -13,8 +13,7 @@ from tests.browser.conftest import Visit, Visitor
 from tests.browser.long_names import LongNames
 from tests.browser.rules import NARROW, broken, look
 
-# All of them in one process: they share one running demo.
-pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.system, pytest.mark.browser]
 
 type Scheme = Literal["light", "dark"]
 
@@ -85,7 +84,7 @@ SELDOM_SEEN = {
         "/sandbox/console/switchrole?account=222222222222&roleName=sallyport/nothing",
     ],
 }
-"""Once wide and light, once narrow and dark: what depends on both at once is seen above."""
+"""Left out where pages are looked at in the other colours."""
 ON_THE_WAY = {
     "accounts:proposal",
     "provisioning:request",
@@ -167,35 +166,25 @@ def test_every_page_is_looked_at() -> None:
     assert seen & apart == set()
 
 
-BOTH_WIDTHS_AND_SCHEMES = [pytest.param(1280, "light"), pytest.param(NARROW, "dark")]
-"""Each once: colours do not depend on the width, nor the width on colours. The other two pairs are
-left to the slow tests."""
-THE_OTHERS = [
-    pytest.param(1280, "dark", marks=pytest.mark.slow),
-    pytest.param(NARROW, "light", marks=pytest.mark.slow),
-]
-
-
-@pytest.mark.parametrize(("width", "scheme"), BOTH_WIDTHS_AND_SCHEMES + THE_OTHERS)
 @pytest.mark.parametrize("person", PAGES)
-def test_pages_keep_the_rules_and_fit_the_width(
+def test_pages_keep_the_rules_and_fit_the_width(visit: Visit, person: str) -> None:
+    visitor = visit(person or None)
+    for path in PAGES[person] + SELDOM_SEEN.get(person, []):
+        visitor.open(path)
+        look(visitor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (NARROW, "light")])
+@pytest.mark.parametrize("person", PAGES)
+def test_pages_do_so_in_the_other_colours(
     visit: Visit, person: str, width: int, scheme: Scheme
 ) -> None:
+    """Colours do not depend on the width, nor the width on colours, so the two that are left out
+    above find little."""
     visitor = visit(person or None, width=width)
     visitor.page.emulate_media(color_scheme=scheme)
     for path in PAGES[person]:
-        visitor.open(path)
-        assert broken(visitor) == [], path
-
-
-@pytest.mark.parametrize(("width", "scheme"), BOTH_WIDTHS_AND_SCHEMES)
-@pytest.mark.parametrize("person", SELDOM_SEEN)
-def test_pages_that_are_seldom_seen_do_so_too(
-    visit: Visit, person: str, width: int, scheme: Scheme
-) -> None:
-    visitor = visit(person, width=width)
-    visitor.page.emulate_media(color_scheme=scheme)
-    for path in SELDOM_SEEN[person]:
         visitor.open(path)
         assert broken(visitor) == [], path
 

@@ -10,8 +10,7 @@ from playwright.sync_api import Locator, expect
 from tests.browser.conftest import Visit, Visitor
 from tests.browser.test_main_job import ask
 
-# All of them in one process: they share one running demo.
-pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.system, pytest.mark.browser]
 
 
 def card(visitor: Visitor, offer: str) -> Locator:

@@ -8,8 +8,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Visit
 from tests.browser.test_main_job import ask
 
-# All of them in one process: they share one running demo.
-pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.system, pytest.mark.browser]
 
 
 def test_bob_approves_for_a_shorter_time(visit: Visit) -> None:

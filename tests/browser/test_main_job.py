@@ -7,8 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit, Visitor
 
-# All of them in one process: they share one running demo.
-pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.system, pytest.mark.browser]
 expect.set_options(timeout=30_000)
 
 A, B, C = "111111111111", "222222222222", "333333333333"

@@ -7,8 +7,7 @@ from tests.browser.conftest import Visit, Visitor
 from tests.browser.rules import look
 from tests.browser.test_asking import ask_by_rule, give_back
 
-# All of them in one process: they share one running demo.
-pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.system, pytest.mark.browser]
 
 TOPIC = "Your access is active: how to get in"
 

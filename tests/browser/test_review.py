@@ -7,7 +7,7 @@ import pytest
 from tests.browser.conftest import Visit
 from tests.browser.rules import look
 
-pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.system, pytest.mark.browser]
 
 
 def test_a_reviewer_keeps_what_they_are_asked_about(visit: Visit) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.browser.conftest import Visit
 from tests.browser.rules import look
 
-pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.system, pytest.mark.browser]
 
 
 def test_a_wider_offer_waits_for_the_second_admin(visit: Visit) -> None:

@@ -106,10 +106,9 @@ DEFENCES: Final = (
         (
             Edit(
                 "provisioning/migrations/0002_rules.py",
-                '                    "NEW.approver_id = (SELECT r.requester_id FROM'
-                ' provisioning_accessrequest r "\n',
-                '                    "NEW.approver_id = (SELECT -1 FROM'
-                ' provisioning_accessrequest r "\n',
+                "            NEW.approver_id = (SELECT r.requester_id"
+                " FROM provisioning_accessrequest r\n",
+                "            NEW.approver_id = (SELECT -1 FROM provisioning_accessrequest r\n",
             ),
         ),
         tests=(

@@ -11,8 +11,8 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts import services as registry
 from accounts.models import AwsAccount, ConnectionCheck, IamIdentity, Offer, User
+from accounts.services.accounts import change_account
 from audit.models import AuditEvent
 from provisioning.aws.clients import lend
 from provisioning.aws.errors import AwsError, calling
@@ -138,7 +138,7 @@ def test_what_an_admin_has_changed_since_is_left_alone() -> None:
     account = AwsAccount.objects.get(account_id=world.ACCOUNT_A)
     account.name = "Head office"
     account.provisioner_role_arn += "2"
-    registry.change_account(actor="dana", account=account)
+    change_account(actor="dana", account=account)
     seed.seed()
     account.refresh_from_db()
     assert account.name == "Head office"

@@ -17,8 +17,7 @@ import pytest
 
 from sandbox.people import PEOPLE
 
-# Demos look for a free port and take it seconds later: not two of them at the same moment.
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.system
 
 REPO = Path(__file__).resolve().parents[2]
 STARTS_WITHIN = 240.0  # seconds, on a very busy machine

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts import guesses
 from accounts.models import User
-from accounts.people import SHELL
+from accounts.services.common import SHELL
+from accounts.sign_in import guesses
 
 
 class Command(BaseCommand):

@@ -10,7 +10,7 @@ from audit.clock import database_now
 from provisioning.core.states import RequestState
 from provisioning.engine import preview
 from provisioning.models import AccessRequest
-from provisioning.reading.pages import PlanView, plan_view
+from provisioning.reading.plans import PlanView, plan_view
 
 
 class Command(BaseCommand):

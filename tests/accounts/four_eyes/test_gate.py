@@ -7,16 +7,10 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 
-from accounts import people, proposals, services
 from accounts.models import AccessProfile, Offer, Proposal, User
+from accounts.services import groups, people, profiles, proposals
 from audit.models import AuditEvent
-from tests.accounts.four_eyes.helpers import (
-    WHY,
-    codes_of,
-    kinds_told,
-    proposal_of,
-    version_of,
-)
+from tests.accounts.four_eyes.helpers import WHY, codes_of, kinds_told, proposal_of, version_of
 from tests.accounts.offers import save
 from tests.factories import GroupFactory, OfferFactory
 
@@ -117,7 +111,7 @@ def test_a_version_that_may_allow_more_waits(
 ) -> None:
     version = version_of(managed_policies=["ReadOnlyAccess", "AWSBillingReadOnlyAccess"])
     proposal = proposal_of(
-        lambda: services.add_profile_version(
+        lambda: profiles.add_profile_version(
             actor=dana, profile=profile, version=version, reason=WHY
         )
     )
@@ -132,14 +126,14 @@ def test_a_version_that_allows_less_is_added_at_once(
     dana: User, profile: AccessProfile, second_admin: None
 ) -> None:
     version = version_of(require_mfa=True, session_duration=timedelta(hours=1))
-    services.add_profile_version(actor=dana, profile=profile, version=version)
+    profiles.add_profile_version(actor=dana, profile=profile, version=version)
     assert profile.versions.count() == 2
 
 
 def test_a_new_profile_waits_for_nobody_because_nobody_can_be_given_it(
     dana: User, second_admin: None
 ) -> None:
-    services.add_profile(actor=dana, profile=AccessProfile(name="New"), version=version_of())
+    profiles.add_profile(actor=dana, profile=AccessProfile(name="New"), version=version_of())
     assert AccessProfile.objects.get(name="New").versions.count() == 1
 
 
@@ -148,9 +142,9 @@ def test_who_joins_a_group_waits_and_who_leaves_one_does_not(
 ) -> None:
     team = GroupFactory.create(name="Team")
     team.user_set.add(alice)
-    people.save_group(actor=dana, group=team, name="Team", members=[])
+    groups.save_group(actor=dana, group=team, name="Team", members=[])
     proposal = proposal_of(
-        lambda: people.save_group(
+        lambda: groups.save_group(
             actor=dana, group=team, name="Team", members=[charlie], reason=WHY
         )
     )
@@ -168,14 +162,14 @@ def test_an_approver_who_leaves_a_group_waits_too(
     team.user_set.add(bob)
     OfferFactory.create(pair=pair, eligible_users=[alice], approver_groups=[team])
     proposal = proposal_of(
-        lambda: people.save_group(actor=dana, group=team, name="Team", members=[], reason=WHY)
+        lambda: groups.save_group(actor=dana, group=team, name="Team", members=[], reason=WHY)
     )
     [shown] = [one for one in proposal.shown if one.field == "members"]
     assert shown.direction == "widening"
 
 
 def test_a_new_group_without_members_is_made_at_once(dana: User, second_admin: None) -> None:
-    people.save_group(actor=dana, group=Group(), name="Night shift", members=[])
+    groups.save_group(actor=dana, group=Group(), name="Night shift", members=[])
     assert Group.objects.get().name == "Night shift"
 
 
@@ -231,7 +225,7 @@ def test_a_group_with_a_long_name_is_proposed_like_any_other(
 ) -> None:
     name = "Night shift " * 12
     proposal = proposal_of(
-        lambda: people.save_group(
+        lambda: groups.save_group(
             actor=dana, group=Group(), name=name.strip(), members=[bob], reason=WHY
         )
     )

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from accounts import people, proposals, services
 from accounts.models import Offer, Proposal, SecondAdmin, User
-from accounts.proposals import Stale
 from accounts.refusals import Refused
+from accounts.services import groups, profiles, proposals
+from accounts.services.proposals import Stale
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning.services import retire
@@ -101,7 +101,7 @@ def _rename(offer: Offer, dana: User) -> None:
 
 
 def _new_version(offer: Offer, dana: User) -> None:
-    services.add_profile_version(
+    profiles.add_profile_version(
         actor=dana, profile=offer.profile, version=version_of(require_mfa=True)
     )
 
@@ -160,7 +160,7 @@ def test_without_the_event_nothing_is_confirmed(
     def fail(**event: Any) -> None:
         raise RuntimeError("The audit log is full.")
 
-    monkeypatch.setattr("accounts.proposals.append", fail)
+    monkeypatch.setattr("accounts.services.proposals.append", fail)
     with pytest.raises(RuntimeError), transaction.atomic():
         proposals.confirm(admin=frank, proposal=waiting)
     waiting.refresh_from_db()
@@ -255,7 +255,7 @@ def test_of_two_admins_who_confirm_at_once_one_does(dana: User, frank: User) -> 
     SecondAdmin.objects.create(pk=1, state="on", changed_at=database_now())
     team = GroupFactory.create(name="Team")
     proposal = proposal_of(
-        lambda: people.save_group(actor=dana, group=team, name="Team", members=[grace], reason=WHY)
+        lambda: groups.save_group(actor=dana, group=team, name="Team", members=[grace], reason=WHY)
     )
     start, said = threading.Barrier(2), []
 

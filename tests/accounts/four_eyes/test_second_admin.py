@@ -8,10 +8,11 @@ import pytest
 from django.core.management import call_command
 from django.db import transaction
 
-from accounts import people, proposals
 from accounts.four_eyes import second_admin as rule
 from accounts.models import Offer, Proposal, SecondAdmin, User
 from accounts.refusals import Refused
+from accounts.services import people, proposals
+from accounts.services.second_admin import switch_second_admin
 from audit.clock import database_now
 from provisioning.services import retire
 from tests.accounts.four_eyes.helpers import WHY, codes_of, kinds_told, proposal_of, refused_by
@@ -68,9 +69,9 @@ def test_an_admin_who_switches_the_other_one_off_is_not_alone_again(
 
 
 def test_it_is_switched_on_at_once_and_off_by_two_only(dana: User, frank: User) -> None:
-    people.switch_second_admin(actor=dana, on=True)
+    switch_second_admin(actor=dana, on=True)
     assert rule.holds()
-    proposal = proposal_of(lambda: people.switch_second_admin(actor=dana, on=False, reason=WHY))
+    proposal = proposal_of(lambda: switch_second_admin(actor=dana, on=False, reason=WHY))
     assert rule.holds()
     proposals.confirm(admin=frank, proposal=proposal)
     assert not rule.holds()
@@ -85,9 +86,9 @@ def test_it_is_switched_on_at_once_and_off_by_two_only(dana: User, frank: User) 
 
 
 def test_one_admin_alone_does_not_lock_themselves_out(dana: User) -> None:
-    codes = codes_of(lambda: people.switch_second_admin(actor=dana, on=True))
+    codes = codes_of(lambda: switch_second_admin(actor=dana, on=True))
     assert codes == {"__all__": ["one_admin_only"]}
-    codes = codes_of(lambda: people.switch_second_admin(actor=dana, on=False))
+    codes = codes_of(lambda: switch_second_admin(actor=dana, on=False))
     assert codes == {"__all__": ["nothing_to_switch"]}
 
 

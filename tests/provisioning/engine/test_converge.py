@@ -9,8 +9,9 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db.models import F
 
-import accounts.services
 from accounts.models import AccountPair, AwsAccount, IamIdentity, Offer, User
+from accounts.services.accounts import change_account
+from accounts.services.identities import relink_identity
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import lifecycle, services, specs
@@ -379,7 +380,7 @@ def test_an_identity_linked_anew_does_not_inherit_live_access(
     """The IAM user is deleted and made again, and an admin links the new one."""
     grant = settle(approved())
     make_user_anew(aws, "userA")
-    accounts.services.relink_identity(actor=dana, identity=IamIdentity.objects.get(pk=identity.pk))
+    relink_identity(actor=dana, identity=IamIdentity.objects.get(pk=identity.pk))
     onboard.verify_identity(identity.pk)
 
     grant = settle(grant)
@@ -465,7 +466,7 @@ def test_a_group_policy_that_an_admin_adds_or_takes_reaches_the_group(
     switch_groups.prepare_pair(pair.pk)
     for wanted in (["ReadOnlyAccess"], ["SecurityAudit"], []):
         source.group_policies = wanted
-        accounts.services.change_account(actor=dana, account=source)
+        change_account(actor=dana, account=source)
 
         switch_groups.prepare_pair(pair.pk)
 
@@ -480,7 +481,7 @@ def test_a_change_made_while_a_group_is_made_asks_for_another_look(
 
     def changed_meanwhile(changed: AccountPair) -> None:
         make(changed)
-        accounts.services.change_account(actor=dana, account=source)
+        change_account(actor=dana, account=source)
 
     with monkeypatch.context() as patch:
         patch.setattr(switch_groups, "_make_group", changed_meanwhile)

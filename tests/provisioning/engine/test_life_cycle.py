@@ -15,7 +15,7 @@ from provisioning.core.plan import fingerprint
 from provisioning.core.states import Phase
 from provisioning.engine import converge, pacing, preview
 from provisioning.models import AccessRequest, Decision, Grant
-from provisioning.reading import pages
+from provisioning.reading.plans import plan_view
 from provisioning.sweep import Sweeper
 from tests.aws_world import Approved, Aws, approve, only_statement, refused_code
 from tests.factories import (
@@ -333,7 +333,7 @@ def test_the_plan_of_an_extension_is_what_changes_and_nothing_else(
     before = f"{grant.ends_at:%Y-%m-%dT%H:%M:%SZ}"
     after = f"{asked.extends_until:%Y-%m-%dT%H:%M:%SZ}"
 
-    unseen = pages.plan_view(asked, database_now()).steps
+    unseen = plan_view(asked, database_now()).steps
     preview.preview(asked.pk)
     asked.refresh_from_db()
 

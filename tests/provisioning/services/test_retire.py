@@ -6,10 +6,10 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-import accounts.services
 from accounts.forms import IdentityForm, OfferForm, PairForm
 from accounts.models import AccountPair, AwsAccount, IamIdentity, Offer, User
-from accounts.services import StageWish
+from accounts.services.offers import StageWish, save_offer
+from accounts.services.pairs import register_pair
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import lifecycle, services
@@ -331,7 +331,7 @@ def test_a_retired_pair_is_registered_anew_beside_the_old_one(
 
 def register(pair: AccountPair, actor: User) -> AccountPair:
     new = AccountPair(source=pair.source, target=pair.target, switch_group=pair.switch_group)
-    return accounts.services.register_pair(actor=actor, pair=new)
+    return register_pair(actor=actor, pair=new)
 
 
 # --- Back doors ------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ def test_an_offer_of_a_retired_pair_is_not_opened_again(offer: Offer, dana: User
     offer.is_active = True
 
     with pytest.raises(ValidationError) as caught:
-        accounts.services.save_offer(
+        save_offer(
             actor=dana,
             offer=offer,
             eligible_users=[dana],

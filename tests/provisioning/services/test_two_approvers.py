@@ -9,8 +9,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from accounts import services as registry
 from accounts.models import ApprovalStage, Offer, ProfileVersion, User
+from accounts.services.offers import StageWish, save_offer
+from accounts.services.profiles import add_profile_version
 from audit.clock import database_now
 from audit.models import AuditEvent
 from provisioning import approvals, authz, services, specs
@@ -272,14 +273,12 @@ def test_a_risky_version_is_refused_while_one_approver_is_enough_somewhere(
     offer: Offer, dana: User
 ) -> None:
     with pytest.raises(ValidationError) as caught:
-        registry.add_profile_version(
-            actor=dana, profile=offer.profile, version=ProfileVersion(**RISKY)
-        )
+        add_profile_version(actor=dana, profile=offer.profile, version=ProfileVersion(**RISKY))
     assert caught.value.error_dict["managed_policies"][0].code == "standard_offers"
     assert str(offer) in caught.value.messages[0]
 
     ApprovalStage.objects.update(quorum=2)
-    registry.add_profile_version(actor=dana, profile=offer.profile, version=ProfileVersion(**RISKY))
+    add_profile_version(actor=dana, profile=offer.profile, version=ProfileVersion(**RISKY))
     assert offer.profile.versions.count() == 2
 
 
@@ -287,19 +286,19 @@ def test_a_risky_profile_is_offered_only_where_two_approve(
     offer: Offer, dana: User, alice: User, bob: User
 ) -> None:
     ProfileVersionFactory.create(profile=offer.profile, **RISKY)
-    one: dict[str, Any] = {"eligible_users": [alice], "stages": [registry.StageWish(people=[bob])]}
+    one: dict[str, Any] = {"eligible_users": [alice], "stages": [StageWish(people=[bob])]}
     two: dict[str, Any] = {
         "eligible_users": [alice],
-        "stages": [registry.StageWish(people=[bob], quorum=2)],
+        "stages": [StageWish(people=[bob], quorum=2)],
     }
     with pytest.raises(ValidationError) as caught:
-        registry.save_offer(actor=dana, offer=offer, **one)
+        save_offer(actor=dana, offer=offer, **one)
     assert caught.value.error_dict["stage_1_quorum"][0].code == "too_few_approvals"
 
     offer.is_active = False
-    registry.save_offer(actor=dana, offer=offer, **one)
+    save_offer(actor=dana, offer=offer, **one)
     offer.is_active = True
-    registry.save_offer(actor=dana, offer=offer, **two)
+    save_offer(actor=dana, offer=offer, **two)
 
 
 # --- Pages -----------------------------------------------------------------------------------
