@@ -66,13 +66,20 @@ def test_every_decision_is_in_the_index_and_under_one_page() -> None:
             assert f"\n## {heading}\n" in text, page.name
 
 
-def test_the_map_of_provisioning_is_true_and_leaves_nothing_out() -> None:
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [
+        ("provisioning", "Where a rule lives"),
+        ("accounts", "Where a rule of the registry lives"),
+    ],
+)
+def test_the_map_of_the_code_is_true_and_leaves_nothing_out(name: str, heading: str) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    section = re.search(r"^### Where a rule lives\n(.+?)^#", text, re.DOTALL | re.MULTILINE)
+    section = re.search(rf"^### {heading}\n(.+?)^#", text, re.DOTALL | re.MULTILINE)
     assert section is not None
     rows = [line for line in section[1].splitlines() if line.startswith("| ")][1:]
     named = {one for row in rows for one in re.findall(r"`([\w/]+(?:\.py|/))`", row)}
-    app = ROOT / "provisioning"
+    app = ROOT / name
     assert [one for one in named if not (app / one).exists()] == []
     there = {one.name + "/" * one.is_dir() for one in app.iterdir() if one.name[:2] != "__"}
     assert there - named == {"apps.py"}
