@@ -110,6 +110,19 @@ class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # Th
         fixed = ("last_login", "date_joined", "role", "groups", "is_active")
         return (*fixed, *(("username",) if obj else ()))
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> User | None:
+        """The person, who is locked until what is posted is stored: Django writes the whole row,
+        with a role that somebody may have changed since it was read."""
+        person = super().get_object(request, object_id, from_field)
+        # What stores something does so in a transaction; nothing else needs a lock, or can have one.
+        stores = request.method == "POST" and transaction.get_connection().in_atomic_block
+        if person is not None and stores:
+            person = User.objects.select_for_update().get(pk=person.pk)
+        return person
+
+    @transaction.atomic
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
@@ -126,8 +139,7 @@ class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # Th
             return redirect("own-password")
         if second_admin.holds() and second_admin.is_needed_in_person(person):
             return self._password_refused(request, person)
-        with transaction.atomic():
-            return super().user_change_password(request, id, form_url)
+        return super().user_change_password(request, id, form_url)
 
     def _password_refused(self, request: HttpRequest, person: User) -> HttpResponse:
         actor = person_of(request)

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import AwsAccount, Offer, SecondAdmin, User
@@ -249,6 +251,31 @@ def test_a_new_password_is_an_event_without_the_password(client: Client, alice: 
     event = AuditEvent.objects.get()
     assert event.sentence == "Dana Dahl changed the user alice: password."
     assert password not in str(event.data)
+
+
+@pytest.mark.parametrize("where", ["change", "password"])
+def test_a_person_is_locked_before_their_whole_row_is_written(
+    where: str, client: Client, alice: User
+) -> None:
+    """Or a role that another admin takes away in that moment would be written back."""
+    password = "a long enough secret 80"
+    url, typed = {
+        "change": (_url(User, "change", alice.pk), _form(alice, last_name="Archer")),
+        "password": (
+            reverse("admin:auth_user_password_change", args=[alice.pk]),
+            {"usable_password": "true", "password1": password, "password2": password},
+        ),
+    }[where]
+
+    with CaptureQueriesContext(connection) as queries:
+        assert client.post(url, typed).status_code == 302
+
+    about = [one["sql"] for one in queries if '"accounts_user"' in one["sql"]]
+    locked = [at for at, sql in enumerate(about) if sql.endswith("FOR UPDATE")]
+    written = [at for at, sql in enumerate(about) if sql.startswith('UPDATE "accounts_user"')]
+    assert len(written) == 1
+    assert locked
+    assert locked[-1] < written[0]
 
 
 @pytest.mark.parametrize("where", ["change", "password"])

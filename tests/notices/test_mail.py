@@ -85,6 +85,21 @@ def test_active_access_is_announced_with_sign_in_link_switch_role_link_and_end(
     assert all(url in text for url in (sign_in, switch, page))
 
 
+def test_long_names_go_on_where_a_reader_would_part_them_and_stay_themselves(
+    grant: Grant, happen: Happen
+) -> None:
+    account = grant.request.offer.pair.target
+    account.name = "production-eu-central-1-customer-data"
+    account.save()
+    make("grant:phase:active", grant.subject, happen)
+
+    text, html = parts(parsed())
+    assert account.name in text
+    parted = "production-<wbr>eu-<wbr>central-<wbr>1-<wbr>customer-<wbr>data"
+    assert f"<h1>Your access to {parted} is active</h1>" in html
+    assert f"<td>{parted} (222222222222)</td>" in html
+
+
 def test_without_a_time_zone_the_end_is_told_in_utc(grant: Grant, happen: Happen) -> None:
     make("grant:phase:active", grant.subject, happen)
 
