@@ -186,18 +186,20 @@ class Tally:
 
     counted: Sequence[Decision]
     void: Sequence[Decision]
-    """Of a plan that has changed since, or by people who may not approve it any more, and whose
-    approval of the new one is not there."""
+    """Of a plan that has changed since, by people whose approval of the new one is not there."""
     needed: int
     stages: Sequence[StageTally] = ()
     """While the request waits; afterwards each decision says in which stage it was."""
     needs_last_word: bool = False
     """Whether they are enough and the request waits all the same (`Standing.needs_last_word`)."""
+    uncounted: Sequence[Decision] = ()
+    """Of this very plan, while the request waits: by people who may not approve it at present, or
+    where enough others did."""
 
     @property
     def words(self) -> str:
         """`1 of 2 approvals`."""
-        return f"{len(self.counted)} of {self.needed} approvals"
+        return f"{len(self.counted)} of {self.needed} approval{'s' if self.needed != 1 else ''}"
 
     @property
     def missing(self) -> int:
@@ -235,8 +237,10 @@ def tally_of(standing: Standing, fingerprint: str) -> Tally:
         )
         for at, (stage, people) in enumerate(zip(met.stages, met.counted, strict=True))
     ]
-    void = _others(every, counted)
-    return Tally(counted, void, rules.needed(met.stages), by_stage, last_word)
+    others = _others(every, counted)
+    void = [one for one in others if one.fingerprint != fingerprint]
+    uncounted = [one for one in others if one.fingerprint == fingerprint]
+    return Tally(counted, void, rules.needed(met.stages), by_stage, last_word, uncounted)
 
 
 def _others(every: Sequence[Decision], counted: Sequence[Decision]) -> list[Decision]:

@@ -425,13 +425,14 @@ def _decided_by(request: HttpRequest) -> list[int]:
 
 
 def _with_tally(standing: Standing, person: User) -> AccessRequest:
-    """The request with what its card says of approvals: `needed`, `given`, `mine`."""
+    """The request with what its card says of approvals: `needed`, `given`, `last_word`, `mine`."""
     asked = standing.request
     asked.needed = needed(standing.stages)  # type: ignore[attr-defined]  # For the template.
     # What was decided stays as it was, whatever became of its approvers.
     waits = asked.state == RequestState.PENDING
     counted = standing.progress_now().people if waits else standing.of(standing.mark)
     asked.given = len(counted)  # type: ignore[attr-defined]  # The same.
+    asked.last_word = standing.needs_last_word  # type: ignore[attr-defined]  # The same.
     is_mine = standing.has_approved(person) and not standing.asks(person)
     asked.mine = is_mine  # type: ignore[attr-defined]  # The same.
     return asked

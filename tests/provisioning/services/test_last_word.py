@@ -22,6 +22,7 @@ from tests.notices.conftest import send_mail
 
 pytestmark = pytest.mark.django_db
 YES, NO = Decision.Verdict.APPROVED, Decision.Verdict.REJECTED
+MISSING = "{}, and one last word is missing"
 
 
 def fresh(request: AccessRequest) -> AccessRequest:
@@ -170,6 +171,9 @@ def test_it_is_asked_again_without_waiting_for_the_sweeper(
 ) -> None:
     page = client_for(bob).get(left_over.get_absolute_url()).content.decode()
     assert "One last word is missing." in page
+    Sweeper().sweep()
+    inbox = client_for(bob).get("/approvals/").content.decode()
+    assert MISSING.format("2 of 2 approvals") in inbox
 
     sent = {"verdict": "approved", "fingerprint": mark(left_over), "reason": ""}
     client_for(bob).post(f"{left_over.get_absolute_url()}decide/", sent)
@@ -177,6 +181,44 @@ def test_it_is_asked_again_without_waiting_for_the_sweeper(
     page = client_for(bob).get(left_over.get_absolute_url()).content.decode()
     assert "approved once more" in page
     assert fresh(left_over).state == "approved"
+
+
+def test_whoever_asked_reads_why_it_waits_although_enough_have_approved(
+    left_over: AccessRequest, alice: User, client_for: ClientFor
+) -> None:
+    page = client_for(alice).get(left_over.get_absolute_url()).content.decode()
+
+    assert f"<b>{MISSING.format('2 of 2 approvals')}</b>" in page
+    assert "One more approval decides, and the approvers have been asked for it." in page
+
+
+def test_where_one_is_enough_by_now_it_does_not_read_as_if_it_had_decided(
+    offer: Offer, alice: User, bob: User, carol: User, client_for: ClientFor
+) -> None:
+    first_stage(offer).people.add(carol)
+    asked = services.request_access(
+        requester=alice, offer=offer, duration=offer.max_duration, reason="x"
+    )
+    offer.stages.update(quorum=2)
+    say(bob, asked)
+    offer.stages.update(quorum=1)
+
+    page = client_for(alice).get(asked.get_absolute_url()).content.decode()
+
+    assert f"<b>{MISSING.format('1 of 1 approval')}</b>" in page
+    assert "<b>Approved</b> by" not in page
+
+
+def test_an_approval_of_who_is_away_is_not_one_of_an_earlier_plan(
+    left_over: AccessRequest, alice: User, bob: User, client_for: ClientFor
+) -> None:
+    User.objects.filter(pk=bob.pk).update(is_active=False)
+
+    page = client_for(alice).get(left_over.get_absolute_url()).content.decode()
+
+    assert "<b>1 of 2 approvals</b>" in page
+    assert "It does not count at present: they may not approve this any more" in page
+    assert "an earlier plan" not in page
 
 
 def left_the_group(request: AccessRequest, bob: User) -> None:
