@@ -112,6 +112,11 @@ class Product:
 
     def start(self, *names: str) -> None:
         """Start these, and wait until they work."""
+        self.spawn(*names)
+        self.wait(*names)
+
+    def spawn(self, *names: str) -> None:
+        """Start these."""
         for name in names:
             child = self.children[name]
             with suppress(FileNotFoundError):
@@ -119,7 +124,6 @@ class Product:
                 child.log.replace(child.log.with_suffix(".before.log"))
             (self.logs / f"{name}.heartbeat").unlink(missing_ok=True)
             child.spawn()
-        self.wait(*names)
 
     def wait(self, *names: str) -> None:
         """Until these are ready."""

@@ -36,7 +36,7 @@ from tests.rig.invariants import (
     issued_names,
 )
 from tests.rig.people import ANSWERS, People
-from tests.rig.product import Product, happens, wait_until
+from tests.rig.product import WORKERS, Product, happens, wait_until
 from tests.rig.stand import SECOND, SHORT, Rig, fresh
 from tests.rig.witness import Witness
 
@@ -178,6 +178,10 @@ class Run(People):
         if self.product.children[name].running:
             return "it runs"
         self.product.children[name].kill()
+        if name in WORKERS and (why := self._at_broker(lambda broker: broker.ping())):
+            # It tries until there is a broker, and says only then that it is ready.
+            self.product.spawn(name)
+            return f"the broker: {why}"
         self.product.start(name)
         return ""
 

@@ -164,6 +164,18 @@ def test_what_outlives_a_red_button_is_seen(
         auditor.judge()
 
 
+def test_what_is_written_after_a_red_button_is_finished_is_its_own(
+    auditor: Auditor, asked: AccessRequest, alice: User
+) -> None:
+    """Whoever decides looks at the clock first; the red button is finished in between."""
+    grant = granted(asked, "heidi", "bob")
+    press(alice)
+    stop = Stop.objects.get()
+    for kind, subject in (("stop:finished", stop.subject), ("grant:phase:pending", grant.subject)):
+        append(kind=kind, actor="sweeper", subject=subject, sentence="It is told.")
+    auditor.judge()
+
+
 def test_what_an_outsider_takes_is_seen(auditor: Auditor, offer: Offer, alice: User) -> None:
     group = Group.objects.get(name=ON_CALL)
     offer.break_glass_group, offer.break_glass_longest = group, LONGEST_EMERGENCY
