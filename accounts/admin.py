@@ -116,7 +116,7 @@ class UserAdmin(RecordedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # Th
         """The person, who is locked until what is posted is stored: Django writes the whole row,
         with a role that somebody may have changed since it was read."""
         person = super().get_object(request, object_id, from_field)
-        # What stores something does so in a transaction; nothing else needs a lock, or can have one.
+        # Whatever stores something is in a transaction; nothing else needs a lock, or can have one.
         stores = request.method == "POST" and transaction.get_connection().in_atomic_block
         if person is not None and stores:
             person = User.objects.select_for_update().get(pk=person.pk)
