@@ -469,8 +469,9 @@ def test_whose_requests_are_paused_reads_so_above_all_offers(
     above, _, cards = shown.partition("<article")
     assert said in above
     assert "Admin whom you can ask:" in above
-    # Each offer still says so, for whoever comes to it by a search.
-    assert said in cards
+    # Not once more with each of them.
+    assert "<p>New requests are paused.</p>" in cards
+    assert PAUSED not in cards
     assert PAUSED not in browser.get("/offers/").content.decode()
 
 
