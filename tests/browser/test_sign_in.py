@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from sandbox.people import PASSWORD
 from tests.browser.conftest import Visit, Visitor
-from tests.browser.rules import look
+from tests.browser.rules import hold
 
 # All of them in one process: they share one running demo.
 pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.xdist_group("demo")]
@@ -40,7 +40,7 @@ def test_wrong_passwords_make_wait_until_an_admin_lets_them_try(visit: Visit) ->
     expect(refused).to_be_focused()
     expect(charlie.page.get_by_label("User name")).to_have_value("charlie")
     expect(charlie.page.get_by_label("Password", exact=True)).to_have_value("")
-    look(charlie)
+    hold(charlie, "the page that asks to wait")
 
     dana.open("/registry/people/")
     dana.page.get_by_role("link", name="Charlie Castro", exact=True).click()
