@@ -17,6 +17,9 @@ from playwright.sync_api import (
 
 from tests.system.test_demo import running
 
+# A page waits for workers of a busy machine.
+expect.set_options(timeout=30_000)
+
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",

@@ -12,6 +12,7 @@ from tests.browser import long_names
 from tests.browser.conftest import Visit, Visitor
 from tests.browser.long_names import LongNames
 from tests.browser.rules import NARROW, broken, look
+from tests.browser.steps import code_of
 
 pytestmark = [pytest.mark.system, pytest.mark.browser]
 
@@ -211,7 +212,7 @@ def test_long_names_break_where_a_reader_would_part_them(visit: Visit, long: Lon
     alice.page.get_by_role("button", name="Ask for access").click()
     alice.page.wait_for_url("**/requests/*/")
     path = alice.page.url.removeprefix(alice.base)
-    code = path.strip("/").rpartition("/")[2]
+    code = code_of(path)
     for visitor, paths in (
         (alice, ["/access/", "/offers/", f"/offers/request/?offer={number}&offer=1", path]),
         (bob, ["/approvals/", f"/approvals/together/?pick={code}", path]),

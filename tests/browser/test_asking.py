@@ -5,37 +5,12 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit, Visitor
-from tests.browser.test_main_job import ask
+from tests.browser.steps import ask, ask_by_rule, card, give_back
 
 pytestmark = [pytest.mark.system, pytest.mark.browser]
-
-
-def card(visitor: Visitor, offer: str) -> Locator:
-    """One offer of the catalogue."""
-    heading = visitor.page.get_by_role("heading", name=offer, exact=True)
-    return visitor.page.locator("article", has=heading)
-
-
-def give_back(alice: Visitor) -> None:
-    """From the page of the access that she looks at."""
-    alice.page.get_by_role("link", name="Give back").click()
-    alice.page.get_by_role("button", name="Give it back").click()
-    expect(alice.page.locator("#status .badge-ended")).to_be_visible()
-
-
-def ask_by_rule(alice: Visitor) -> str:
-    """Ask for what a rule approves: a quarter of an hour, with a ticket. Returns the path."""
-    alice.open("/offers/")
-    card(alice, "ViewOnlyRole in Workload").get_by_role("link", name="Request").click()
-    alice.page.get_by_label("How long").fill("15 min")
-    alice.page.get_by_label("Ticket").fill("OPS-12")
-    alice.page.get_by_label("Why do you need it?").fill("Count the buckets of ticket OPS-12.")
-    alice.page.get_by_role("button", name="Ask for access").click()
-    alice.page.wait_for_url("**/requests/*/")
-    return alice.page.url.removeprefix(alice.base)
 
 
 def test_three_offers_asked_for_in_one_go_are_decided_one_by_one(visit: Visit) -> None:

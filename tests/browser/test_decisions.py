@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-from tests.browser.test_main_job import ask
+from tests.browser.steps import ask, code_of
 
 pytestmark = [pytest.mark.system, pytest.mark.browser]
 
@@ -38,7 +38,7 @@ def test_bob_approves_for_a_shorter_time(visit: Visit) -> None:
 def test_bob_rejects_two_requests_with_the_keyboard(visit: Visit) -> None:
     alice, bob = visit("alice"), visit("bob")
     paths = [ask(alice, "SecurityReadOnlyRole", target) for target in ("Workload", "Identity")]
-    codes = [path.strip("/").rpartition("/")[2] for path in paths]
+    codes = [code_of(path) for path in paths]
 
     bob.open("/approvals/")
     keyboard = bob.page.keyboard

@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit, Visitor
+from tests.browser.steps import ask, code_of, delivered
 
 pytestmark = [pytest.mark.system, pytest.mark.browser]
-expect.set_options(timeout=30_000)
 
 A, B, C = "111111111111", "222222222222", "333333333333"
 
@@ -66,38 +66,6 @@ def _row(page: Page, field: str, person: str) -> int:
     return next(number for number, text in enumerate(labels) if person in text)
 
 
-def choose_by_keyboard(page: Page) -> None:
-    """Free input is read back in words; then half an hour by a preset, without a mouse."""
-    field = page.get_by_label("How long")
-    field.focus()
-    page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.type("1h 30")
-    expect(page.locator("output").first).to_contain_text("1 h 30 min, until")
-    for _ in range(2):
-        page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="30 min", exact=True)).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(field).to_have_value("30 min")
-    expect(field).to_be_focused()
-    expect(page.locator("output").first).to_contain_text("30 min, until")
-
-
-def ask(alice: Visitor, role: str, target: str, *, scripts: bool = True) -> str:
-    """Ask for half an hour through the page; returns the request's path."""
-    page = alice.page
-    alice.open("/offers/")
-    card = page.locator("article", has=page.get_by_role("heading", name=f"{role} in {target}"))
-    card.get_by_role("link", name="Request").click()
-    if scripts:
-        choose_by_keyboard(page)
-    else:
-        page.get_by_label("How long").fill("30 min")
-    page.get_by_label("Why do you need it?").fill("Check the findings of ticket SEC-214.")
-    page.get_by_role("button", name="Ask for access").click()
-    page.wait_for_url("**/requests/*/")
-    return page.url.removeprefix(alice.base)
-
-
 def approve(bob: Visitor, path: str, user: str, home: str) -> None:
     """Look at the whole plan, then approve."""
     page = bob.page
@@ -141,7 +109,7 @@ def test_the_classic_scenario(
     alice, bob, dana = visit("alice"), visit("bob"), visit("dana")
     alice.expected = ["422"]
     path = ask(alice, "SecurityReadOnlyRole", target)
-    code = path.strip("/").rpartition("/")[2]
+    code = code_of(path)
 
     approve(bob, path, user, home)
 
@@ -154,7 +122,7 @@ def test_the_classic_scenario(
     expect(console.locator("main")).to_contain_text(f"arn:aws:iam::{home}:user/{user}")
 
     address = address_of_link(alice, path)
-    the_way_in_was_mailed(dana, target, address)
+    the_way_in_was_mailed(dana, path, target, address)
     refused_to_another(visit, address, path, home)
 
     dana.open("/grants/")
@@ -175,11 +143,11 @@ def address_of_link(alice: Visitor, path: str) -> str:
     return answer.headers["location"]
 
 
-def the_way_in_was_mailed(dana: Visitor, target: str, address: str) -> None:
+def the_way_in_was_mailed(dana: Visitor, path: str, target: str, address: str) -> None:
     """The mail that access is active carries the same link; the sandbox shows all mail."""
-    mail = dana.page.get_by_role("link", name=f"Your access to {target} is active").first
-    dana.open_until("/sandbox/mail/", mail)
-    mail.click()
+    dana.open_until(f"/notices/log/?q={code_of(path)}", delivered(dana, "Access is active"))
+    dana.open("/sandbox/mail/")
+    dana.page.get_by_role("link", name=f"Your access to {target} is active").first.click()
     expect(dana.page.locator("main")).to_contain_text(address)
 
 

@@ -1,19 +1,15 @@
 """Who is told what: a person chooses, the mail leads in, and an admin sees what was delivered."""
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit, Visitor
 from tests.browser.rules import look
-from tests.browser.test_asking import ask_by_rule, give_back
+from tests.browser.steps import ask_by_rule, code_of, delivered, give_back
 
 pytestmark = [pytest.mark.system, pytest.mark.browser]
 
 TOPIC = "Your access is active: how to get in"
-
-
-def code_of(path: str) -> str:
-    return path.strip("/").rpartition("/")[2]
 
 
 def choose(alice: Visitor, *, wanted: bool) -> None:
@@ -22,12 +18,6 @@ def choose(alice: Visitor, *, wanted: bool) -> None:
     alice.page.get_by_role("button", name="Save").click()
     alice.open("/notices/")
     expect(alice.page.get_by_label(TOPIC)).to_be_checked(checked=wanted)
-
-
-def delivered(dana: Visitor, about: str) -> Locator:
-    """Rows of the delivery log that say that alice was told of something."""
-    told = dana.page.locator("tbody tr", has_text="Alice Ashby").filter(has_text="Sent")
-    return told.filter(has_text=about)
 
 
 def test_a_person_turns_a_topic_off_and_is_told_of_the_rest(visit: Visit) -> None:
