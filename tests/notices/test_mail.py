@@ -172,7 +172,7 @@ def hostile(
     return grant
 
 
-def test_every_topic_makes_a_mail_that_nobody_can_bend(hostile: Grant) -> None:
+def test_every_topic_makes_a_mail_that_nobody_can_bend_or_lead_elsewhere(hostile: Grant) -> None:
     sent = set(Notice.objects.filter(state="sent").values_list("topic", flat=True))
     assert sent >= {one.key for one in TOPICS}
     for number in range(len(mail.outbox)):
@@ -187,11 +187,6 @@ def test_every_topic_makes_a_mail_that_nobody_can_bend(hostile: Grant) -> None:
         assert "<script" not in html
         assert "\u202e" not in text + html
         assert '14"@x' not in text, "nothing that somebody typed is a template"
-
-
-def test_links_lead_to_the_configured_address_and_nowhere_else(hostile: Grant) -> None:
-    for number in range(len(mail.outbox)):
-        text, html = parts(parsed(number))
         urls = [*links_in(html), *re.findall(r"https?://[^\s>]+", text)]
         assert urls
         assert {f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in urls} == {BASE}
