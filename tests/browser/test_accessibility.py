@@ -27,6 +27,9 @@ PAGES = {
         "/approvals/",
         "/notices/",
         "/password/",
+        "/access/history/",
+        "/offers/?q=nothing",
+        "/offers/request/?offer=1&offer=4",
     ],
     "bob": ["/approvals/decided/", "/break-glass/"],
     "charlie": ["/offers/1/break-glass/"],
@@ -57,11 +60,6 @@ PAGES = {
         "/sandbox/",
         "/sandbox/mail/",
         "/sandbox/console/sign-in",
-    ],
-}
-SELDOM_SEEN = {
-    "alice": ["/access/history/", "/offers/?q=nothing", "/offers/request/?offer=1&offer=4"],
-    "dana": [
         "/drift/",
         "/reviews/",
         "/registry/accounts/111111111111/edit/",
@@ -85,7 +83,6 @@ SELDOM_SEEN = {
         "/sandbox/console/switchrole?account=222222222222&roleName=sallyport/nothing",
     ],
 }
-"""Left out where pages are looked at in the other colours."""
 ON_THE_WAY = {
     "accounts:proposal",
     "provisioning:request",
@@ -160,7 +157,7 @@ def names(patterns: list[URLPattern | URLResolver], space: str = "") -> set[str]
 
 
 def test_every_page_is_looked_at() -> None:
-    paths = [path for some in (PAGES, SELDOM_SEEN) for those in some.values() for path in those]
+    paths = [path for those in PAGES.values() for path in those]
     seen = {resolve(path.partition("?")[0]).view_name for path in paths}
     apart = ON_THE_WAY | OF_USERS_MADE_HERE | BY_EYE_ONLY | AFTER_DRIFT | NO_PAGES
     assert seen | apart == names(get_resolver().url_patterns)
@@ -170,7 +167,7 @@ def test_every_page_is_looked_at() -> None:
 @pytest.mark.parametrize("person", PAGES)
 def test_pages_keep_the_rules_and_fit_the_width(visit: Visit, person: str) -> None:
     visitor = visit(person or None)
-    for path in PAGES[person] + SELDOM_SEEN.get(person, []):
+    for path in PAGES[person]:
         visitor.open(path)
         look(visitor)
 
