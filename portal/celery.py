@@ -3,8 +3,9 @@
 import os
 from typing import Any
 
-from celery import Celery
-from celery.signals import worker_init
+from celery import Celery, Task, states
+from celery.signals import task_postrun, task_prerun, worker_init
+from django.db import close_old_connections, connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -25,3 +26,27 @@ def answer_pings_only(**kwargs: Any) -> None:
 
     for name in set(Panel.data) - {"ping"}:
         del Panel.data[name]
+
+
+# Celery would open a connection to the database for each task (CELERY_DB_REUSE_MAX in the settings
+# keeps it from that), and a new one knows no statement and no table yet. So they are kept from task
+# to task, as Django keeps them from request to request (docs/adr/0035).
+
+
+@task_prerun.connect
+def check_connection(task: Task, **kwargs: Any) -> None:
+    """Have Django ask the connection at its first use whether it still works, or give it up."""
+    if not task.request.is_eager:
+        close_old_connections()
+
+
+@task_postrun.connect
+def keep_connection(task: Task, state: str | None = None, **kwargs: Any) -> None:
+    """Keep what a task has used; not after one that failed: a time limit may have cut it short in
+    the middle of a statement, without Django's knowledge."""
+    if task.request.is_eager:
+        return
+    if state == states.SUCCESS:
+        close_old_connections()
+    else:
+        connections.close_all()

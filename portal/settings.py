@@ -7,6 +7,7 @@ every value a default that only makes sense on one's own machine.
 
 import os
 import secrets
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,15 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
-    DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+    if env.bool("SALLYPORT_PREPARED_STATEMENTS", default=True):
+        # PostgreSQL plans what a connection says for the third time once and for all: planning is
+        # most of its work for our questions, which join many small tables. What stands in the
+        # address of the database comes last, and wins.
+        DATABASES["default"]["OPTIONS"] = {
+            "server_side_binding": True,
+            "prepare_threshold": 2,
+        } | DATABASES["default"].get("OPTIONS", {})
 
 # --- People ----------------------------------------------------------------------------------
 
@@ -261,6 +270,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "sallyport"
+CELERY_DB_REUSE_MAX = sys.maxsize
+"""Never, instead of around each task, does Celery close a connection: portal/celery.py looks after
+them as Django does in web processes."""
 CELERY_TIMEZONE = "UTC"
 
 NUDGE_TIMEOUT = 1.0

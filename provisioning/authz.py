@@ -112,7 +112,7 @@ def _request_answer(
 
 def pauses() -> list[Stop]:
     """The red buttons that keep new requests away until an admin lifts them."""
-    return list(Stop.objects.pausing().with_things())
+    return list(Stop.objects.pausing().with_things_if_any())
 
 
 def not_paused(person: User, stops: Iterable[Stop]) -> Answer:
@@ -134,7 +134,7 @@ def _refusal(stop: Stop) -> str:
 
 def stops_in_force() -> list[Stop]:
     """The red buttons under which no access begins, for `not_stopped`."""
-    return list(Stop.objects.in_force().with_things())
+    return list(Stop.objects.in_force().with_things_if_any())
 
 
 def not_stopped(person: User, pair: AccountPair, *, stops: Iterable[Stop] | None = None) -> Answer:

@@ -164,6 +164,6 @@ OTHERS_SHOWN = 5
 
 def _other_offers(request: AccessRequest) -> list[str]:
     """Other offers that lead the requester to the same account, the first few by name."""
-    offers = Offer.objects.open_to(request.requester).with_accounts()
+    offers = Offer.objects.open_to(request.requester).only_names()
     same = offers.filter(pair__target=request.offer.pair.target_id).exclude(pk=request.offer_id)
     return [str(one) for one in same.order_by("profile__name", "pk")[:OTHERS_SHOWN]]

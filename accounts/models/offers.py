@@ -54,6 +54,11 @@ class OfferQuerySet(models.QuerySet["Offer"]):
         """Fetch what every page names: both accounts and the profile."""
         return self.select_related("pair__source", "pair__target", "profile")
 
+    def only_names(self) -> Self:
+        """Fetch what their own names are made of, and nothing else."""
+        names = "profile__name", "pair__source__name", "pair__target__name"
+        return self.with_accounts().only(*names)
+
     def open_to(self, person: User) -> Self:
         """Active offers that a person may ask for."""
         return self.naming(person).filter(is_active=True)

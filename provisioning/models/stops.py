@@ -17,6 +17,10 @@ class StopQuerySet(models.QuerySet["Stop"]):
         """Fetch what their words name."""
         return self.select_related("person", "account", "pair__source", "pair__target")
 
+    def with_things_if_any(self) -> Self:
+        """The same where there are mostly none: what they name is asked for once there are some."""
+        return self.fetch_mode(models.FETCH_PEERS)
+
     def unfinished(self) -> Self:
         """Those whose scope may still hold access that is to end."""
         return self.filter(finished_at__isnull=True)

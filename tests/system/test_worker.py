@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 import redis
+from celery import states
 from django.core.management import call_command
 from django.db import connection
 
 from accounts.models import User
 from portal.celery import app as celery_app
+from portal.celery import keep_connection
 from provisioning import services
 from provisioning.models import Grant
+from provisioning.tasks import converge_grant
 from sandbox import servers
 from sandbox.processes import Child, Supervisor, log_shows
 from tests.aws_world import Approved, Aws
@@ -125,3 +128,41 @@ def test_a_worker_that_is_told_to_stop_ends_what_it_has_begun_and_begins_nothing
     assert wait_for(begun, "active").settled_at is not None
     later.refresh_from_db()
     assert (later.phase, later.generation) == ("pending", 0)
+
+
+def connected() -> set[int]:
+    """PostgreSQL's processes that serve somebody else than this test."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return {pid for (pid,) in cursor.fetchall()}
+
+
+def test_a_worker_keeps_its_connection_and_gets_over_the_loss_of_it(
+    worker: Running, approved: Approved, dana: User
+) -> None:
+    before = connected()
+    with worker():
+        grant = wait_for(approved(), "active")
+        first = connected() - before
+        services.revoke(person=dana, grant=grant, reason="Wrong account.")
+        wait_for(grant, "ended")
+        # Whoever finished both tasks had no reason to connect anew.
+        assert first
+        assert first <= connected()
+
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", [[*first]])
+        wait_until(lambda: not first & connected())
+        wait_for(approved(), "active")
+
+
+def test_a_task_that_failed_leaves_no_connection_behind() -> None:
+    connection.ensure_connection()
+    keep_connection(converge_grant, states.SUCCESS)
+    assert connection.connection is not None
+
+    keep_connection(converge_grant, states.FAILURE)
+    assert connection.connection is None
