@@ -17,6 +17,11 @@ def holder(story: Story) -> list[User]:
     return _who_can_sign_in([story.asked.requester])
 
 
+def themselves(story: Story) -> list[User]:
+    """The person whom the event is about."""
+    return _who_can_sign_in([story.person] if story.person else [])
+
+
 def approvers(story: Story) -> list[User]:
     """Who can decide on the request now and has not been asked before: at first, and again when
     an approval opens the next stage. Everybody where a last word is missing: they may believe that
@@ -107,7 +112,7 @@ def may_know(person: User, story: Story) -> bool:
     if story.request is not None:
         return AccessRequest.objects.visible_to(person).filter(pk=story.request.pk).exists()
     asked = person.username in story.event.data.get("waiting", {})
-    return asked or person.sees_everything
+    return asked or person == story.person or person.sees_everything
 
 
 def _who_can_sign_in(people: Iterable[User]) -> list[User]:

@@ -101,9 +101,10 @@ def _take_up(event: AuditEvent) -> None:
 
 
 def _people(story: Story, topic: Topic) -> list[User]:
-    """Everybody in the audiences once, except who did it themselves."""
+    """Everybody in the audiences once, mostly without who did it themselves."""
     found = {person.pk: person for audience in topic.to for person in audience(story)}
-    return [one for one in found.values() if one.username != story.event.actor]
+    actor = "" if topic.tells_actor else story.event.actor
+    return [one for one in found.values() if one.username != actor]
 
 
 def store(event: AuditEvent, topic: Topic, people: list[User], number: int = 0) -> None:

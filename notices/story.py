@@ -22,6 +22,8 @@ class Story:
     request: AccessRequest | None = None
     grant: Grant | None = None
     account: AwsAccount | None = None
+    person: User | None = None
+    """Of an event about a person."""
 
     @property
     def asked(self) -> AccessRequest:
@@ -60,6 +62,8 @@ def story_of(event: AuditEvent) -> Story:
         return Story(event, now, request=_request(event, name), grant=grant)
     if kind == "account":
         return Story(event, now, account=AwsAccount.objects.filter(account_id=name).first())
+    if kind == "user":
+        return Story(event, now, person=User.objects.filter(pk=name).first())
     return Story(event, now)
 
 

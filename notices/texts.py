@@ -432,6 +432,35 @@ def stop(story: Story, reader: Reader) -> Message:
     )
 
 
+# --- People ----------------------------------------------------------------------------------
+
+
+def password(story: Story, reader: Reader) -> Message:
+    """To whose password it is: it was changed, perhaps not by them."""
+    person = story.person
+    if person is None:
+        raise Pointless("The person is not there any more.")
+    own = story.event.actor == person.username
+    how = "by somebody who knew the old one" if own else f"by {one_line(story.actor)}"
+    facts = (("When", reader.moment(story.event.at)),)
+    if reader.is_shared:
+        what = f"The password of {person.label} was changed"
+        return Message(subject=subject(what), headline=f"{one_line(what)} {how}", facts=facts)
+    what = "Your password for Sallyport was changed"
+    return Message(
+        subject=what,
+        headline=f"{what} {how}",
+        lines=(
+            "You stay signed in where it was changed, and nowhere else."
+            if own
+            else "You are signed out everywhere. Change it once you have signed in.",
+            "If this was not you, or you did not ask for it, tell an admin of Sallyport at once.",
+        ),
+        facts=facts,
+        links=(Link("Change your password", address(reverse("own-password"))),),
+    )
+
+
 # --- Accounts --------------------------------------------------------------------------------
 
 

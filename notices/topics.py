@@ -22,6 +22,7 @@ from notices.audience import (
     holder,
     proposer,
     repairers,
+    themselves,
     watchers,
 )
 from notices.core.message import Message
@@ -46,6 +47,8 @@ class Topic:
     when: Callable[[Story], bool] = lambda story: True
     """Not every event of these kinds is told."""
     always: bool = False
+    tells_actor: bool = False
+    """Also who did it is told: it may have been somebody else in their name."""
     with_topic: str = ""
     """Whoever wants that other topic gets this one too; it is not chosen by itself."""
 
@@ -85,6 +88,12 @@ def _waits_for_reviews(story: Story) -> bool:
     """Only what was taken in an emergency is reviewed, and by two others at most."""
     taken = story.asked.taken
     return taken is not None and taken.closed_at is None
+
+
+def _sets_a_password(story: Story) -> bool:
+    """Where an admin changes somebody on Django's admin site, that is one event for all fields."""
+    changed = story.event.data.get("changed", [])
+    return story.event.kind == "user:password:changed" or "password" in map(str.lower, changed)
 
 
 def _was_not_revoked(story: Story) -> bool:
@@ -278,6 +287,17 @@ TOPICS: Final = (
         to=(admins,),
         words=texts.stop,
         always=True,
+    ),
+    Topic(
+        key="password",
+        title="Your password is changed, by whomever",
+        about="A password is changed",
+        kinds=("user:password:changed", "user:changed"),
+        to=(themselves,),
+        words=texts.password,
+        when=_sets_a_password,
+        always=True,
+        tells_actor=True,
     ),
     Topic(
         key="trouble",

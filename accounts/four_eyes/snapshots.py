@@ -141,8 +141,13 @@ def group(group: Group, members: Iterable[User], *, name: str) -> dict[str, Any]
 
 
 def uses_of(group: Group) -> dict[str, list[str]]:
+    """The same as `offers_of` by the names of the offers."""
+    return {use: sorted({str(one) for one in found}) for use, found in offers_of(group).items()}
+
+
+def offers_of(group: Group) -> dict[str, list[Offer]]:
     """The offers that a group may ask for, that it decides on, and that it may take in an
-    emergency, closed ones too."""
+    emergency, closed ones too; by their names."""
     by_use = {
         "may_ask_for": Q(eligible_groups=group),
         "decides_on": Q(stages__groups=group),
@@ -151,7 +156,11 @@ def uses_of(group: Group) -> dict[str, list[str]]:
     if group._state.adding:
         return {use: [] for use in by_use}
     named = Offer.objects.with_accounts()
-    return {use: sorted({str(one) for one in named.filter(by)}) for use, by in by_use.items()}
+    # A group in several stages decides on an offer once.
+    return {
+        use: sorted(set(named.filter(by)), key=lambda one: (str(one), one.pk))
+        for use, by in by_use.items()
+    }
 
 
 def person(person: User, *, role: str, is_active: bool) -> dict[str, Any]:

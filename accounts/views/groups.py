@@ -65,7 +65,7 @@ def _group_page(request: HttpRequest, shown: Group, form: GroupForm) -> HttpResp
         form,
         group=shown,
         members=shown.user_set.order_by("first_name", "last_name", "username"),
-        uses=snapshots.uses_of(shown),
+        uses=snapshots.offers_of(shown),
         events=AuditEvent.objects.latest_about(f"group:{shown.pk}"),
         waiting=open_proposal(f"group:{shown.pk}"),
     )

@@ -320,4 +320,10 @@ def test_the_page_of_a_group_says_what_its_members_get(
     _, emergency = text.split("In an emergency")
     assert "Members may take this access at once, without a decision." in emergency
     assert str(offer) in emergency.replace("<wbr>", "")
+    assert f'href="{offer.get_absolute_url()}"' in emergency
+    assert "closed" not in emergency
     assert re.search("Decide on</dt> <dd> *<span class=.muted.>Nothing", text)
+
+    Offer.objects.update(is_active=False)
+    _, emergency = page(as_dana, url).split("In an emergency")
+    assert "closed" in emergency

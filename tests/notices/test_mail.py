@@ -157,6 +157,7 @@ def hostile(
     )
     make("drift:narrowed:found", grant.subject, happen, finding=missing.pk)
     make("stop:pressed", "stop:7", happen)
+    make("user:changed", f"user:{grant.requester.pk}", happen, "dana", changed=["Password"])
     make("rule:second_admin:off", "rule:second_admin", happen)
     for kind in ("opened", "due", "closed"):
         due = database_now().isoformat()

@@ -300,10 +300,56 @@ def test_what_is_loud_cannot_be_switched_off() -> None:
     assert {one.key for one in TOPICS if one.always} == {
         "emergency",
         "emergency-review",
+        "password",
         "revoked",
         "second-admin",
         "stop",
     }
+
+
+OF_A_PERSON = [
+    # kind of event, who did it, what was changed, who is told
+    ("user:password:changed", "alice", [], {"alice"}),
+    ("user:changed", "dana", ["Password"], {"alice"}),
+    ("user:changed", "dana", ["Email address"], set()),
+    ("user:password:refused", "dana", [], set()),
+]
+
+
+@pytest.mark.parametrize(("kind", "actor", "changed", "whom"), OF_A_PERSON)
+def test_whose_password_is_changed_is_told_whoever_did_it(
+    kind: str, actor: str, changed: list[str], whom: set[str], alice: User, happen: Happen
+) -> None:
+    happen(kind, f"user:{alice.pk}", actor=actor, changed=changed)
+
+    assert told() == whom
+
+
+def test_a_new_password_is_told_with_who_set_it_and_what_to_do(alice: User, happen: Happen) -> None:
+    subject = f"user:{alice.pk}"
+    own = story_of(happen("user:password:changed", subject, actor="alice"))
+    others = story_of(happen("user:changed", subject, actor="dana", changed=["Password"]))
+
+    mail = texts.password(own, Reader("mail", alice))
+    assert mail.headline == (
+        "Your password for Sallyport was changed by somebody who knew the old one"
+    )
+    assert "You stay signed in where it was changed, and nowhere else." in mail.lines
+    assert "tell an admin of Sallyport at once" in mail.lines[1]
+    assert texts.password(others, Reader("mail", alice)).headline == (
+        "Your password for Sallyport was changed by Dana Dahl"
+    )
+    room = texts.password(others, Reader("ops"))
+    assert room.headline == "The password of Alice Ashby was changed by Dana Dahl"
+    assert (room.lines, room.links) == ((), ())
+
+
+def test_that_mail_reaches_who_sees_nothing_but_their_own(alice: User, happen: Happen) -> None:
+    happen("user:password:changed", f"user:{alice.pk}", actor="alice")
+    gather()
+
+    assert send_mail() == 1
+    assert Notice.objects.get().state == "sent"
 
 
 @pytest.mark.parametrize("kind", OF_THE_RED_BUTTON)
@@ -347,6 +393,7 @@ def test_every_kind_of_the_table_is_in_a_test() -> None:
         *OF_THE_RED_BUTTON,
         *OF_THE_SECOND_ADMIN,
         *OF_AN_ACCESS_REVIEW,
+        *(kind for kind, *_ in OF_A_PERSON),
         "request:stage",
         "proposal:opened",
         *PROPOSAL_ENDS,

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import OperationalError, connection
 from django.test import Client
+from django.urls import reverse
 
 from accounts.models import User
 from tests.conftest import ClientFor
@@ -42,3 +43,11 @@ def test_any_other_failure_is_ours(client_for: ClientFor, alice: User) -> None:
 
     assert answer.status_code == 500
     assert "Something went wrong on our side" in answer.text
+
+
+def test_a_refusal_says_why(client_for: ClientFor, alice: User) -> None:
+    answer = client_for(alice).get(reverse("accounts:accounts"))
+
+    assert answer.status_code == 403
+    assert "Only admins and auditors see the registry." in answer.text
+    assert "Nothing was changed." in answer.text
