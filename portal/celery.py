@@ -34,14 +34,14 @@ def answer_pings_only(**kwargs: Any) -> None:
 
 
 @task_prerun.connect
-def check_connection(task: Task, **kwargs: Any) -> None:
+def check_connection(task: "Task[Any, Any]", **kwargs: Any) -> None:
     """Have Django ask the connection at its first use whether it still works, or give it up."""
     if not task.request.is_eager:
         close_old_connections()
 
 
 @task_postrun.connect
-def keep_connection(task: Task, state: str | None = None, **kwargs: Any) -> None:
+def keep_connection(task: "Task[Any, Any]", state: str | None = None, **kwargs: Any) -> None:
     """Keep what a task has used; not after one that failed: a time limit may have cut it short in
     the middle of a statement, without Django's knowledge."""
     if task.request.is_eager:
