@@ -77,8 +77,9 @@ def django_on_postgresql() -> Iterator[None]:
 
 
 def measured(names: Collection[str], *, full: bool) -> Iterator[Part]:
-    """These measures, one after the other, against a server of their own each."""
+    """These measures, one after the other, each with a server and a database of its own."""
     from bench import server
+    from bench.databases import of_its_own
     from bench.figures import Failed
     from bench.measures import FULL, QUICK
     from bench.world import NotAsWanted
@@ -86,7 +87,11 @@ def measured(names: Collection[str], *, full: bool) -> Iterator[Part]:
     for name in names:
         began, at, load = time.monotonic(), datetime.now(UTC), os.getloadavg()[0]
         lines: list[Line] = []
-        with TemporaryDirectory() as folder, server.running(Path(folder) / "aws.log") as aws:
+        with (
+            TemporaryDirectory() as folder,
+            of_its_own(name),
+            server.running(Path(folder) / "aws.log") as aws,
+        ):
             # botocore reads it when a client is made; no client of another server is used again.
             os.environ["AWS_ENDPOINT_URL"] = aws.endpoint
             measure: Measure = resolve_name(MEASURES[name])

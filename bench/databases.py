@@ -1,12 +1,15 @@
-"""Databases of `bench.history`, beside the one that the other measures work on."""
+"""A database for each measure, and those of `bench.history` beside it."""
 
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
+import redis
+from django.conf import settings
+from django.db import connection, connections
 
 from bench.dispatch import worker_environment
 from bench.history import LIVE_SHARE, Visit
@@ -15,6 +18,27 @@ from sandbox.servers import BASE_DIR
 
 REGISTRY = "bench_registry"
 """The database that the others begin as copies of: to migrate takes longer than to copy."""
+
+
+@contextmanager
+def of_its_own(measure: str) -> Iterator[None]:
+    """Django on a copy of its migrated database, and an empty broker, while the block lasts.
+
+    Sweeper and workers would look after the rows of other measures as well, whose AWS is gone.
+    """
+    with closing(redis.Redis.from_url(settings.CELERY_BROKER_URL)) as broker:
+        broker.flushall()
+    connections.close_all()
+    migrated, name = connection.settings_dict["NAME"], f"bench_{measure}"
+    with psycopg.connect(_address(worker_environment(), "template1"), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
+        connection.settings_dict["NAME"] = name
+        try:
+            yield
+        finally:
+            connections.close_all()
+            connection.settings_dict["NAME"] = migrated
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager
