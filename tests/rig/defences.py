@@ -74,7 +74,7 @@ DEFENCES: Final = (
         "a worker that lost its claim goes on and records what it found",
         (
             Edit(
-                "provisioning/lifecycle.py",
+                "provisioning/lifecycle/claims.py",
                 "        pk=grant.pk, generation=grant.generation, revoked_at=grant.revoked_at\n",
                 "        pk=grant.pk, revoked_at=grant.revoked_at\n",
                 times=2,

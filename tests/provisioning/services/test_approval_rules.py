@@ -17,6 +17,7 @@ from provisioning import approvals, authz, hooks, lifecycle, rules, services
 from provisioning.core.plan import fingerprint
 from provisioning.engine import autoapprove
 from provisioning.engine.converge import converge
+from provisioning.lifecycle.grants import start_grant
 from provisioning.models import AccessRequest, Decision, Grant, RuleApproval, Stop
 from provisioning.services.terms import change_terms
 from provisioning.specs import spec_for_request
@@ -310,9 +311,7 @@ def test_the_database_counts_people_over_all_stages(
     for person in (bob, security[0]):
         DecisionFactory.create(request=asked, approver=person, fingerprint=mark(asked))
     with pytest.raises(IntegrityError, match="grant_needs_an_approval"):
-        lifecycle._start_grant(
-            fresh(asked), fingerprint=mark(asked), actor="bob", now=database_now()
-        )
+        start_grant(fresh(asked), fingerprint=mark(asked), actor="bob", now=database_now())
 
 
 # --- The automatic rule ----------------------------------------------------------------------
@@ -479,9 +478,7 @@ def test_a_grant_needs_the_approval_of_its_own_plan_by_rule_too(simple: AccessRe
     looked(simple)
     RuleApproval.objects.create(request=simple, fingerprint=mark(simple), decided_at=database_now())
     with pytest.raises(IntegrityError, match="grant_needs_an_approval"):
-        lifecycle._start_grant(
-            fresh(simple), fingerprint="f" * 64, actor="system:rule", now=database_now()
-        )
+        start_grant(fresh(simple), fingerprint="f" * 64, actor="system:rule", now=database_now())
 
 
 # --- Tickets, several offers, the trace ------------------------------------------------------

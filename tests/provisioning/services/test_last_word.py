@@ -12,8 +12,9 @@ from accounts.models import Offer, User
 from audit.models import AuditEvent
 from notices.gather import gather
 from notices.models import Notice
-from provisioning import approvals, authz, lifecycle, services, specs, tasks
+from provisioning import approvals, authz, services, specs, tasks
 from provisioning.core.plan import fingerprint
+from provisioning.lifecycle.grants import start_grant
 from provisioning.models import AccessRequest, Decision, Grant
 from provisioning.sweep import Sweeper
 from tests.conftest import ClientFor
@@ -318,9 +319,7 @@ def test_the_database_counts_a_last_word_as_nobody_more(asked: AccessRequest, bo
     for again in (False, True):
         DecisionFactory.create(request=asked, approver=bob, fingerprint=mark(asked), again=again)
     with pytest.raises(IntegrityError, match="grant_needs_an_approval"):
-        lifecycle._start_grant(
-            fresh(asked), fingerprint=mark(asked), actor="bob", now=asked.asked_at
-        )
+        start_grant(fresh(asked), fingerprint=mark(asked), actor="bob", now=asked.asked_at)
 
 
 def test_authz_says_who_may(left_over: AccessRequest, bob: User, charlie: User) -> None:

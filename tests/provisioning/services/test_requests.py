@@ -390,7 +390,7 @@ def test_a_failing_event_undoes_the_change(
     def broken(**values: object) -> None:
         raise RuntimeError("the audit table is full")
 
-    monkeypatch.setattr(lifecycle, "append", broken)
+    monkeypatch.setattr("provisioning.lifecycle.requests.append", broken)
 
     with pytest.raises(RuntimeError):
         ask(alice, offer)
