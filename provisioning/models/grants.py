@@ -37,6 +37,10 @@ class GrantQuerySet(models.QuerySet["Grant"]):
             "profile_version__profile",
         )
 
+    def for_list(self) -> Self:
+        """The same for the lines of a list, once somebody asks: see `AccessRequest`'s."""
+        return self.fetch_mode(models.FETCH_PEERS)
+
     def for_work(self) -> Self:
         """Fetch what a worker needs and no more: rows of twelve tables take Django longer to make
         than these."""

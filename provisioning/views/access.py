@@ -19,9 +19,9 @@ LATEST = 10
 def my_access(request: HttpRequest) -> HttpResponse:
     """What this person can use now, what is on its way, and what is over."""
     person, now = person_of(request), database_now()
-    mine = Grant.objects.held_by(person).with_parties()
+    mine = Grant.objects.held_by(person).for_list()
     live = [cards.card_of(grant, now) for grant in mine.live().order_by("ends_at")]
-    waiting = list(AccessRequest.objects.filter(requester=person).waiting().with_parties())
+    waiting = list(AccessRequest.objects.filter(requester=person).waiting().for_list())
     settled = not waiting and all(_is_settled(one) for one in live)
     context = {
         "usable": [one for one in live if one.usable],
@@ -32,7 +32,7 @@ def my_access(request: HttpRequest) -> HttpResponse:
     if request.htmx:  # type: ignore[attr-defined]  # django-htmx adds it
         status = STOP_POLLING if settled else 200
         return render(request, "provisioning/access.html#live", context, status=status)
-    newest = listing.over_for(person).with_parties().order_by("-id")[: LATEST + 1]
+    newest = listing.over_for(person).for_list().order_by("-id")[: LATEST + 1]
     context["over"] = newest[:LATEST]
     context["more_over"] = len(newest) > LATEST
     return render(request, "provisioning/access.html", context)
@@ -42,7 +42,7 @@ def my_access(request: HttpRequest) -> HttpResponse:
 def my_history(request: HttpRequest) -> HttpResponse:
     """All that is over of what this person has asked for and had, newest first."""
     known_keys(request)
-    over = listing.over_for(person_of(request)).with_parties()
+    over = listing.over_for(person_of(request)).for_list()
     page = keyset.page(over, listing.NEWEST_FIRST, request.GET, PAGE)
     return render(request, "provisioning/access_history.html", {"page": page})
 

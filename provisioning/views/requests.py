@@ -378,8 +378,8 @@ def approvals(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         context = {"form": form, "is_approver": bool(offers)}
         return render(request, "provisioning/approvals.html", context, status=422)
-    to_decide = AccessRequest.objects.to_decide(person, offers).with_parties()
-    shown = form.narrowed(to_decide, person).with_parties().with_unread(person)
+    to_decide = AccessRequest.objects.to_decide(person, offers).for_list()
+    shown = form.narrowed(to_decide, person).for_list().with_unread(person)
     shown = shown.prefetch_related("decisions__approver")
     page = keyset.page(shown, listing.OLDEST_FIRST, request.GET, PAGE)
     context = {

@@ -150,7 +150,7 @@ def test_many_rows_cost_as_many_queries_as_few(
 
     more()
     browser.get("/approvals/")
-    with django_assert_max_num_queries(15) as few:
+    with django_assert_max_num_queries(30) as few:
         browser.get(f"/approvals/?show={show}")
     for _ in range(3):
         more()
