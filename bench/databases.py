@@ -30,15 +30,22 @@ def of_its_own(measure: str) -> Iterator[None]:
         broker.flushall()
     connections.close_all()
     migrated, name = connection.settings_dict["NAME"], f"bench_{measure}"
-    with psycopg.connect(_address(worker_environment(), "template1"), autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
-        connection.settings_dict["NAME"] = name
-        try:
-            yield
-        finally:
-            connections.close_all()
-            connection.settings_dict["NAME"] = migrated
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    _at_server(f"CREATE DATABASE {name} TEMPLATE {migrated}")
+    connection.settings_dict["NAME"] = name
+    try:
+        yield
+    finally:
+        connections.close_all()
+        connection.settings_dict["NAME"] = migrated
+        _at_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _at_server(statement: str) -> None:
+    """From a database that nothing else is done in, and that others are copies of: nobody may stay
+    in it."""
+    address = _address(worker_environment(), "template1")
+    with psycopg.connect(address, autocommit=True) as server:
+        server.execute(statement)
 
 
 @contextmanager
