@@ -412,7 +412,7 @@ def decided(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return render(request, "provisioning/decided.html", {"form": form}, status=422)
     found = AccessRequest.objects.to_decide(person_of(request), _decided_by(request))
-    found = found.exclude(state="pending").with_parties().prefetch_related("decisions__approver")
+    found = found.exclude(state="pending").for_list().prefetch_related("decisions__approver")
     page = keyset.page(form.narrowed(found), listing.NEWEST_FIRST, request.GET, PAGE)
     context = {"form": form, "page": page, "filtered": any(form.cleaned_data.values())}
     return render(request, "provisioning/decided.html", context)

@@ -545,7 +545,7 @@ QUERIES = {
     "/access/": ("alice", 25),
     "/access/history/": ("alice", 8),
     "/approvals/": ("bob", 30),
-    "/approvals/decided/": ("bob", 7),
+    "/approvals/decided/": ("bob", 15),
     "/grants/": ("dana", 10),
     "/grants/?sort=ends": ("dana", 10),
     "/grants/?show=ended": ("dana", 10),
