@@ -280,6 +280,11 @@ class Grant(models.Model):
         return self.extending_from is not None
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether no worker is to give anything: nothing was reopened, and no later end waits."""
+        return self.reopened_at is None and not self.is_extending
+
+    @property
     def is_given(self) -> bool:
         """Whether AWS was seen to give all that was approved, the later end included."""
         return self.settled_at is not None and not self.is_extending

@@ -14,6 +14,8 @@ class Stage:
     name: str
     settled: bool
     problem: str = ""
+    rests: bool = False
+    """Whether nothing but the clock or a person will move it, so that looking seldom is enough."""
 
 
 def stage(request: AccessRequest, grant: Grant | None, now: datetime) -> Stage:
@@ -23,7 +25,12 @@ def stage(request: AccessRequest, grant: Grant | None, now: datetime) -> Stage:
         return Stage(request.state, settled=not waiting and not is_being_given(request))
     phase = grant.phase_at(now)
     name = "attention" if grant.needs_attention else phase.value
-    return Stage(name, settled=phase is Phase.ENDED, problem=grant.last_error)
+    return Stage(
+        name,
+        settled=phase is Phase.ENDED,
+        problem=grant.last_error,
+        rests=phase is Phase.SCHEDULED or (name == Phase.ACTIVE and grant.is_at_rest),
+    )
 
 
 def grant_of(request: AccessRequest) -> Grant | None:

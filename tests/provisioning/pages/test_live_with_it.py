@@ -1,6 +1,7 @@
 """What a holder sees and is told while the access lives."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -93,3 +94,23 @@ def test_the_card_offers_more_time_and_helps_with_the_link(
     assert form["minutes"].value() == "30"
     odd = browser.get(f"/requests/{grant.code}/extend/?minutes=x").context["form"]
     assert odd["minutes"].value() == 60
+
+
+@pytest.mark.parametrize(
+    ("changes", "looks"),
+    [
+        ({"phase": "pending"}, "every 2s"),
+        ({"phase": "active"}, "countdown:ended from:body, every 10s"),
+        ({"phase": "active", "attempts": 3, "last_error": "No."}, "every 2s"),
+        ({"phase": "active", "reopened_at": datetime(2026, 1, 1, tzinfo=UTC)}, "every 2s"),
+    ],
+)
+def test_a_page_of_what_rests_looks_seldom(
+    changes: dict[str, Any], looks: str, offer: Offer, alice: User, client_for: ClientFor
+) -> None:
+    """What is replaced every two seconds is hard to click on, for the hours that access lasts."""
+    grant = GrantFactory.create(request__offer=offer, request__requester=alice, **changes)
+
+    page = client_for(alice).get(grant.request.get_absolute_url()).content.decode()
+
+    assert f'hx-trigger="{looks}"' in page
