@@ -38,7 +38,8 @@ class GrantQuerySet(models.QuerySet["Grant"]):
         )
 
     def for_list(self) -> Self:
-        """The same for the lines of a list, once somebody asks: see `AccessRequest`'s."""
+        """Fetch for a list what its lines name, once somebody asks; `for_list` of requests says
+        why."""
         return self.fetch_mode(models.FETCH_PEERS)
 
     def for_work(self) -> Self:
@@ -280,11 +281,6 @@ class Grant(models.Model):
         return self.extending_from is not None
 
     @property
-    def is_at_rest(self) -> bool:
-        """Whether no worker is to give anything: nothing was reopened, and no later end waits."""
-        return self.reopened_at is None and not self.is_extending
-
-    @property
     def is_given(self) -> bool:
         """Whether AWS was seen to give all that was approved, the later end included."""
         return self.settled_at is not None and not self.is_extending
@@ -326,6 +322,11 @@ class Grant(models.Model):
         """Whether the access is usable and its end is near."""
         left, length = self.enforced_until - now, self.enforced_until - self.starts_at
         return self.usable_at(now) and left <= min(ENDS_SOON, length / LAST_PART)
+
+    def rests_at(self, now: datetime) -> bool:
+        """Whether nothing but the clock or a person will change it soon."""
+        waits = self.phase_at(now) is Phase.SCHEDULED
+        return waits or (self.usable_at(now) and not self.is_extending)
 
     def usable_at(self, now: datetime) -> bool:
         """Whether the Switch role link may be shown: made, seen in AWS, and not over."""

@@ -29,7 +29,7 @@ def stage(request: AccessRequest, grant: Grant | None, now: datetime) -> Stage:
         name,
         settled=phase is Phase.ENDED,
         problem=grant.last_error,
-        rests=phase is Phase.SCHEDULED or (name == Phase.ACTIVE and grant.is_at_rest),
+        rests=grant.rests_at(now) and grant.reopened_at is None and not grant.needs_attention,
     )
 
 

@@ -6,7 +6,6 @@ from django.views.decorators.http import require_GET
 
 from audit.clock import database_now
 from provisioning import services
-from provisioning.core.states import Phase
 from provisioning.models import AccessRequest, Grant
 from provisioning.reading import cards, keyset, listing
 from provisioning.views.common import PAGE, STOP_POLLING, known_keys, person_of
@@ -22,7 +21,7 @@ def my_access(request: HttpRequest) -> HttpResponse:
     mine = Grant.objects.held_by(person).for_list()
     live = [cards.card_of(grant, now) for grant in mine.live().order_by("ends_at")]
     waiting = list(AccessRequest.objects.filter(requester=person).waiting().for_list())
-    settled = not waiting and all(_is_settled(one) for one in live)
+    settled = not waiting and all(one.grant.rests_at(now) for one in live)
     context = {
         "usable": [one for one in live if one.usable],
         "moving": [one for one in live if not one.usable],
@@ -45,12 +44,6 @@ def my_history(request: HttpRequest) -> HttpResponse:
     over = listing.over_for(person_of(request)).for_list()
     page = keyset.page(over, listing.NEWEST_FIRST, request.GET, PAGE)
     return render(request, "provisioning/access_history.html", {"page": page})
-
-
-def _is_settled(one: cards.Card) -> bool:
-    """Whether nothing but the clock will change it soon."""
-    waits = one.phase is Phase.SCHEDULED
-    return waits or (one.usable and not one.grant.is_extending)
 
 
 @require_GET
